@@ -1,0 +1,93 @@
+"""JAX as a backend: the devices `"jax:cpu:0"`, `"jax:gpu:0"`, `"jax:tpu:0"`, ...
+
+JAX computes in 32 bits unless its process-wide switch is set. numpygrad computes in 64 and leaves the
+switch alone: every kernel runs inside `jax.enable_x64(True)`, which is local to the thread.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from numpygrad._backend import Backend, Namespace
+
+Raw = Any
+
+
+def _load() -> Namespace:
+    import jax
+
+    from numpygrad_jax._kernels import KERNELS, in_64_bits, register
+
+    register()
+    return Namespace(jax.numpy, KERNELS, wrap=in_64_bits)
+
+
+def _resolve(specification: str) -> str | None:
+    if specification == "":
+        import jax
+
+        specification = jax.default_backend()
+    match = re.fullmatch(r"(cpu|gpu|tpu)(?::(\d+))?", specification)
+    return f"jax:{match[1]}:{match[2] or 0}" if match else None
+
+
+def _raw_device(name: str) -> Any:
+    import jax
+
+    from numpygrad.errors import DeviceError
+
+    _, platform, index = name.split(":")
+    try:
+        return jax.devices(platform)[int(index)]
+    except (RuntimeError, IndexError) as error:
+        raise DeviceError(
+            f"JAX has no device {platform}:{index} here; it has {[str(d) for d in jax.devices()]}"
+        ) from error
+
+
+def _device_name(data: Raw) -> str:
+    import jax
+
+    if isinstance(data, jax.core.Tracer):
+        return str(_resolve(""))
+    (device,) = data.devices()
+    return f"jax:{device.platform}:{device.id}"
+
+
+def _is_raw(data: Any) -> bool:
+    import jax
+
+    return isinstance(data, jax.Array)
+
+
+def _assign(data: Raw, key: Any, value: Raw) -> Raw:
+    from numpygrad_jax._kernels import in_64_bits
+
+    return in_64_bits(lambda: data.at[key].set(value))()
+
+
+def _scope() -> AbstractContextManager[Any]:
+    import jax
+
+    context: AbstractContextManager[Any] = jax.enable_x64(True)
+    return context
+
+
+backend = Backend(
+    name="jax",
+    install="pip install 'numpygrad[jax]'",
+    load=_load,
+    resolve=_resolve,
+    is_raw=_is_raw,
+    raw_device=_raw_device,
+    device_name=_device_name,
+    to_numpy=lambda data: np.array(data),
+    assign=_assign,
+    mutable=False,
+    owned=lambda data: True,
+    scope=_scope,
+)

@@ -1,0 +1,165 @@
+"""JAX kernels where `jax.numpy` lacks one or differs from the standard; and 64 bits for all."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numpygrad.errors import ShapeError
+
+Raw = Any
+
+
+def in_64_bits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, run with JAX's 64-bit types on, whatever the process has set."""
+
+    @functools.wraps(function)
+    def kernel(*args: Any, **kwargs: Any) -> Any:
+        with jax.enable_x64(True):
+            return function(*args, **kwargs)
+
+    return kernel
+
+
+def asarray(x: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Raw:
+    """Always its own memory: `jnp.asarray` aliases large ndarrays, and a later write to one would show."""
+    if isinstance(x, np.ndarray):
+        x = x.copy()
+    return jnp.asarray(x, dtype=dtype, device=device)
+
+
+def getitem(x: Raw, *, key: Any) -> Raw:
+    """`x[key]`; an integer out of bounds is an `IndexError`, where JAX clamps."""
+    _check_bounds(x, key)
+    return x[key]
+
+
+def _check_bounds(x: Raw, key: Any) -> None:
+    keys = key if isinstance(key, tuple) else (key,)
+    axis = 0
+    consumed = sum(_axes_taken(k) for k in keys)
+    for k in keys:
+        if k is Ellipsis:
+            axis += x.ndim - consumed
+        elif isinstance(k, int) and not -x.shape[axis] <= k < x.shape[axis]:
+            raise IndexError(
+                f"index {k} is out of bounds for axis {axis} with size {x.shape[axis]}"
+            )
+        elif _is_index_array(k) and not isinstance(k, jax.core.Tracer) and k.size:
+            low, high = int(k.min()), int(k.max())
+            if low < -x.shape[axis] or high >= x.shape[axis]:
+                bad = low if low < -x.shape[axis] else high
+                raise IndexError(
+                    f"index {bad} is out of bounds for axis {axis} with size {x.shape[axis]}"
+                )
+        axis += _axes_taken(k)
+
+
+def _is_index_array(k: Any) -> bool:
+    return hasattr(k, "dtype") and k.dtype.kind in "iu"
+
+
+def _axes_taken(k: Any) -> int:
+    """How many axes of the array one key uses up."""
+    if k is None or k is Ellipsis or isinstance(k, bool):
+        return 0
+    if hasattr(k, "dtype") and k.dtype.kind == "b":
+        return int(k.ndim)
+    return 1
+
+
+def put(x: Raw, value: Raw, *, key: Any) -> Raw:
+    """A copy of `x` with `value` written at `key`."""
+    _check_bounds(x, key)
+    return x.at[key].set(value)
+
+
+def scatter(g: Raw, *, key: Any, shape: tuple[int, ...]) -> Raw:
+    """Zeros with `g` added at `key`."""
+    return jnp.zeros(shape, dtype=g.dtype, device=_device(g)).at[key].add(g)
+
+
+def _device(x: Raw) -> Any:
+    return None if isinstance(x, jax.core.Tracer) else x.device
+
+
+def permute_dims(x: Raw, axes: tuple[int, ...]) -> Raw:
+    """As the standard, negative axes too."""
+    return jnp.permute_dims(x, tuple(axis % x.ndim if x.ndim else axis for axis in axes))
+
+
+def reshape(x: Raw, shape: tuple[int, ...], *, copy: bool | None = None) -> Raw:
+    """Arrays are immutable, so `copy` makes no difference that could be seen."""
+    return jnp.reshape(x, shape)
+
+
+def take(x: Raw, indices: Raw, *, axis: int = 0) -> Raw:
+    """As the standard; out of bounds is an `IndexError`, where JAX gives NaN."""
+    axis = axis % x.ndim
+    return getitem(x, key=(*(slice(None),) * axis, indices))
+
+
+def take_along_axis(x: Raw, indices: Raw, *, axis: int = -1) -> Raw:
+    """As the standard; out of bounds is an `IndexError`, where JAX gives NaN."""
+    length = x.shape[axis]
+    if indices.size and not isinstance(indices, jax.core.Tracer):
+        low, high = int(indices.min()), int(indices.max())
+        if low < -length or high >= length:
+            raise IndexError(f"index {low if low < -length else high} is out of bounds for size {length}")
+    return jnp.take_along_axis(x, indices, axis=axis)
+
+
+def searchsorted(x1: Raw, x2: Raw, *, side: str = "left", sorter: Raw = None) -> Raw:
+    """The default index dtype, where JAX gives int32."""
+    return jnp.searchsorted(x1, x2, side=side, sorter=sorter).astype(jnp.int64)
+
+
+def broadcast_to(x: Raw, shape: tuple[int, ...]) -> Raw:
+    """As NumPy's."""
+    return jnp.broadcast_to(x, shape)
+
+
+def concat(arrays: list[Raw], *, axis: int | None = 0) -> Raw:
+    """An empty list is told as a shape error."""
+    if not arrays:
+        raise ShapeError("concat() needs at least one array")
+    return jnp.concat(arrays, axis=axis)
+
+
+KERNELS: dict[str, Callable[..., Raw]] = {
+    "asarray": asarray,
+    "concat": concat,
+    "erf": jax.scipy.special.erf,
+    "gather": getitem,
+    "permute_dims": permute_dims,
+    "put": put,
+    "reshape": reshape,
+    "scatter": scatter,
+    "select": getitem,
+    "searchsorted": searchsorted,
+    "take": take,
+    "take_along_axis": take_along_axis,
+}
+
+
+@functools.cache
+def register() -> None:
+    """Make Array a pytree, so that `jax.jit`, `vmap` and the rest take it."""
+    from numpygrad._array import Array, wrap
+    from numpygrad._backend import find_device
+
+    def flatten(x: Array) -> tuple[tuple[Raw], str]:
+        return (x._data,), str(x.device)
+
+    def unflatten(name: str, leaves: tuple[Any]) -> Any:
+        (data,) = leaves
+        if not isinstance(data, jax.Array):
+            return data
+        return wrap(data, find_device(name).type_of(data))
+
+    jax.tree_util.register_pytree_node(Array, flatten, unflatten)

@@ -1,0 +1,81 @@
+"""NumPy as a backend: the device `"cpu"`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from numpygrad._backend import Backend, Namespace
+
+Raw = Any
+
+
+def _load() -> Namespace:
+    import array_api_compat.numpy as library
+
+    from numpygrad_numpy._kernels import KERNELS
+
+    return Namespace(library, KERNELS)
+
+
+def _owned(data: Raw) -> bool:
+    return isinstance(data, np.ndarray) and data.base is None
+
+
+def _accumulate(total: Raw, g: Raw, owned: bool) -> Raw:
+    if owned and isinstance(total, np.ndarray):
+        return np.add(total, g, out=total)
+    return total + g
+
+
+def _add_at(buffer: Raw, key: Any, g: Raw) -> Raw:
+    if _is_basic(key):
+        buffer[key] += g
+    else:
+        np.add.at(buffer, key, g)
+    return buffer
+
+
+def _is_basic(key: Any) -> bool:
+    keys = key if isinstance(key, tuple) else (key,)
+    return not any(isinstance(k, (np.ndarray, np.generic, list)) for k in keys)
+
+
+def _quiet() -> contextlib.AbstractContextManager[Any]:
+    """Derivatives at the edge of a domain are inf by convention; that is no reason to warn."""
+    return np.errstate(all="ignore")
+
+
+def _assign(data: Raw, key: Any, value: Raw) -> Raw:
+    if not isinstance(data, np.ndarray):  # a 0-d result that has no memory of its own yet
+        data = np.asarray(data)
+    data[key] = value
+    return data
+
+
+FAST: dict[str, Callable[..., Raw]] = {
+    name: getattr(np, name)
+    for name in (
+        *("add", "subtract", "multiply", "divide", "negative", "square", "sqrt", "exp", "expm1"),
+        *("log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "sinh"),
+        *("cosh", "tanh", "asinh", "acosh", "atanh"),
+    )
+}
+
+backend = Backend(
+    name="numpy",
+    install="pip install numpy",
+    load=_load,
+    resolve=lambda specification: "cpu" if specification in ("", "cpu") else None,
+    is_raw=lambda data: isinstance(data, (np.ndarray, np.generic)),
+    device_name=lambda data: "cpu",
+    assign=_assign,
+    owned=_owned,
+    accumulate=_accumulate,
+    add_at=_add_at,
+    scope=_quiet,
+    fast=FAST,
+)

@@ -1,0 +1,397 @@
+"""A backend as a value: an array-API namespace and the few verbs the standard lacks; and devices.
+
+Backends are found by the entry-point group ``numpygrad.backends``; nothing is imported, and no
+entry point read, before a device is first asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from numpygrad._dtypes import DEFAULT_FLOAT, DType, float32
+from numpygrad._kernels import DEFAULTS
+from numpygrad.errors import BackendError, DeviceError
+from numpygrad.typing import RawArray
+
+ENTRY_POINTS = "numpygrad.backends"
+VARIABLE = "NUMPYGRAD_BACKEND"
+
+
+class Namespace:
+    """An array-API namespace with a backend's own kernels, then the library's, then the defaults.
+
+    Attributes are looked up once and kept, so `xp.sin` costs an attribute read afterwards.
+    """
+
+    def __init__(
+        self,
+        library: Any,
+        kernels: Mapping[str, Callable[..., Any]],
+        wrap: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+    ) -> None:
+        self._library = library
+        self._kernels = kernels
+        self._wrap = wrap
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._kernels:
+            found = self._kernels[name]
+        elif name in DEFAULTS:
+            found = functools.partial(DEFAULTS[name], self)
+        else:
+            found = getattr(self._library, name)
+        if self._wrap is not None and callable(found) and not isinstance(found, type):
+            found = self._wrap(found)
+        self.__dict__[name] = found
+        return found
+
+
+def _same(data: RawArray) -> RawArray:
+    return data
+
+
+def _assign(data: RawArray, key: Any, value: RawArray) -> RawArray:
+    data[key] = value
+    return data
+
+
+def _device_name(data: RawArray) -> str:
+    return str(data.device)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Backend:
+    """What numpygrad asks of an array library. Everything but the first four has a default.
+
+    `numpygrad.testing.check_backend(name)` is the contract.
+    """
+
+    name: str
+    """The name in `NUMPYGRAD_BACKEND` and before the colon of a device."""
+    install: str
+    """The command that installs what is missing."""
+    load: Callable[[], Namespace]
+    """Imports the library and gives its namespace; called once, when a device is first used."""
+    resolve: Callable[[str], str | None]
+    """The canonical device name for a specification without the backend's prefix (`""` is the
+    default device), or `None` if this backend has no such device."""
+
+    is_raw: Callable[[Any], bool] = field(default=lambda data: False)
+    """Whether an object is an array of this backend; asked only once the backend is loaded."""
+    raw_device: Callable[[str], Any] = _same
+    """The library's own device object for a canonical name; what `device=` takes."""
+    device_name: Callable[[RawArray], str] = _device_name
+    """The canonical device name of an array."""
+    raw_dtype: Callable[[DType], Any] = _same
+    """The library's dtype for a `numpy.dtype`."""
+    to_numpy: Callable[[RawArray], np.ndarray[Any, Any]] = np.asarray
+    """A NumPy array of the values; the same memory where that is host memory."""
+    assign: Callable[[RawArray, Any, RawArray], RawArray] = _assign
+    """Writes `value` at `key`: in place if `mutable`, else gives a new array."""
+    mutable: bool = True
+    """Whether arrays can be written in place, and basic slices alias memory."""
+    owned: Callable[[RawArray], bool] = field(default=lambda data: False)
+    """Whether an array that backward made can be handed out as it is, sharing memory with no other."""
+    accumulate: Callable[[RawArray, RawArray, bool], RawArray] = field(
+        default=lambda total, g, owned: total + g
+    )
+    """The sum of two cotangents; into the first, if it is `owned` and can be written."""
+    add_at: Callable[[RawArray, Any, RawArray], RawArray] | None = None
+    """Adds `g` at `key` of a buffer in place, repeated indices accumulating; `None` if it cannot."""
+    scope: Callable[[], AbstractContextManager[Any]] | None = None
+    """A context that raw arithmetic outside the namespace (rules, backward) must run in."""
+    fast: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Kernels by op name that may be called on real floating arrays of one dtype without checks:
+    they take raw arrays and 0-d values, and give the standard's result."""
+
+    @functools.cached_property
+    def xp(self) -> Namespace:
+        """The namespace; `BackendError` with the install command if it cannot be loaded."""
+        try:
+            return self.load()
+        except BackendError:
+            raise
+        except ImportError as error:
+            raise BackendError(
+                f"backend {self.name!r} is not installed ({error}). Install it with: {self.install}"
+            ) from error
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the library has been imported by this backend."""
+        return "xp" in self.__dict__
+
+
+class ArrayType:
+    """Device and dtype of an array, one object for each pair: equal means identical.
+
+    So the fast path compares device and dtype of two operands with one `is`.
+    """
+
+    __slots__ = (
+        "_by_raw_dtype",
+        "_siblings",
+        "backend",
+        "device",
+        "dtype",
+        "fast",
+        "is_complex",
+        "is_floating",
+        "raw_dtype",
+        "scalars",
+        "xp",
+    )
+
+    def __init__(self, device: Device, dtype: DType, siblings: dict[Any, ArrayType]) -> None:
+        backend = device.backend
+        self.device = device
+        self.backend = backend
+        self.xp = backend.xp
+        self.dtype = dtype
+        self.raw_dtype = backend.raw_dtype(dtype)
+        self.is_floating = dtype.kind in "fc"
+        self.is_complex = dtype.kind == "c"
+        self.fast: Mapping[str, Callable[..., Any]] | None = (
+            backend.fast if backend.fast and dtype in (float32, DEFAULT_FLOAT) else None
+        )
+        self.scalars: dict[Any, Any] = {}
+        self._siblings = siblings
+        self._by_raw_dtype: dict[Any, ArrayType] = {}
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} on {self.device}>"
+
+    def with_dtype(self, dtype: DType) -> ArrayType:
+        """The type of the same device and another dtype."""
+        found = self._siblings.get(dtype)
+        if found is None:
+            found = self._siblings[dtype] = ArrayType(self.device, dtype, self._siblings)
+        return found
+
+    def of(self, data: RawArray) -> ArrayType:
+        """The type of another array of this device."""
+        raw = data.dtype
+        if raw is self.raw_dtype:
+            return self
+        found = self._by_raw_dtype.get(raw)
+        if found is None:
+            found = self._by_raw_dtype[raw] = self.with_dtype(numpy_dtype(raw))
+        return found
+
+
+def numpy_dtype(raw: Any) -> DType:
+    """The `numpy.dtype` of a library's dtype object, which NumPy knows or whose name it knows."""
+    if isinstance(raw, np.dtype):
+        return raw
+    try:
+        return np.dtype(raw)
+    except TypeError:
+        return np.dtype(str(raw).rpartition(".")[2])
+
+
+class Device(str):
+    """Where an array lives: a string such as `"cpu"` or `"cuda:0"` that knows its backend.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> x = npg.zeros(3, device="numpy:cpu")
+    >>> x.device == "cpu", x.device.backend.name
+    (True, 'numpy')
+    """
+
+    backend: Backend
+    raw: Any
+    """The library's own device object."""
+    _types: dict[Any, ArrayType]
+
+    def type(self, dtype: DType) -> ArrayType:
+        """The `ArrayType` of this device and `dtype`."""
+        found = self._types.get(dtype)
+        if found is None:
+            found = self._types[dtype] = ArrayType(self, dtype, self._types)
+        return found
+
+    def type_of(self, data: RawArray) -> ArrayType:
+        """The `ArrayType` of a raw array of this device."""
+        return self.type(numpy_dtype(data.dtype))
+
+    def __reduce__(self) -> tuple[Callable[[str], Device], tuple[str]]:
+        return find_device, (f"{self.backend.name}:{self.removeprefix(self.backend.name + ':')}",)
+
+
+_devices: dict[tuple[str, str], Device] = {}
+
+
+def device_of_backend(backend: Backend, canonical: str) -> Device:
+    """The one `Device` of a canonical name."""
+    found = _devices.get((backend.name, canonical))
+    if found is None:
+        backend.xp  # noqa: B018 (loads the library, or says what to install)
+        found = Device(canonical)
+        found.backend = backend
+        found.raw = backend.raw_device(canonical)
+        found._types = {}
+        _devices[backend.name, canonical] = found
+    return found
+
+
+@functools.cache
+def _entry_points() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of the backends that are known, installed or not; NumPy's first."""
+    return tuple(sorted(_entry_points(), key=lambda name: (name != "numpy", name)))
+
+
+@functools.cache
+def find_backend(name: str) -> Backend:
+    """The backend of that name; `BackendError` if there is none."""
+    entry = _entry_points().get(name)
+    if entry is None:
+        raise BackendError(
+            f"unknown backend {name!r}; known are {', '.join(backend_names())}. A backend is a package "
+            f"with an entry point in the group {ENTRY_POINTS!r}"
+        )
+    module, _, attribute = entry.value.partition(":")
+    backend = getattr(import_module(module), attribute)
+    if not isinstance(backend, Backend):
+        raise BackendError(f"entry point {name!r} is {backend!r}, not a numpygrad Backend")
+    return backend
+
+
+def installed_backends() -> tuple[str, ...]:
+    """Names of the backends that can be used here."""
+
+    def usable(name: str) -> bool:
+        try:
+            find_backend(name).xp  # noqa: B018 (loads the library)
+        except BackendError:
+            return False
+        return True
+
+    return tuple(filter(usable, backend_names()))
+
+
+_default_device: ContextVar[Device | None] = ContextVar("default_device", default=None)
+
+
+@functools.cache
+def _environment_device(name: str) -> Device:
+    return find_device_of(find_backend(name), "")
+
+
+def default_device() -> Device:
+    """The device that creation functions use when none is given.
+
+    That of the innermost `device()` context or of `set_default_device`, else the default device of
+    the backend in the environment variable `NUMPYGRAD_BACKEND`, else `"cpu"` (NumPy).
+    """
+    return _default_device.get() or _environment_device(os.environ.get(VARIABLE) or "numpy")
+
+
+def set_default_device(device: str) -> None:
+    """Make `device` the default of this thread or task.
+
+    Raises
+    ------
+    DeviceError
+        If no backend has such a device; the default stays what it was.
+    BackendError
+        If the backend is not installed.
+    """
+    _default_device.set(find_device(device))
+
+
+class device:  # noqa: N801 (a context manager, named as it reads)
+    """A context in which `name` is the default device.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> with npg.device("cpu"):
+    ...     x = npg.zeros(3)
+    >>> x.device
+    'cpu'
+    """
+
+    def __init__(self, name: str) -> None:
+        self._device = find_device(name)
+        self._tokens: list[Token[Device | None]] = []
+
+    def __enter__(self) -> Device:
+        self._tokens.append(_default_device.set(self._device))
+        return self._device
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _default_device.reset(self._tokens.pop())
+
+
+def find_device_of(backend: Backend, specification: str) -> Device:
+    """The device of `backend` that `specification` (without its prefix) means."""
+    backend.xp  # noqa: B018 (a missing library is told before an unknown device)
+    canonical = backend.resolve(specification)
+    if canonical is None:
+        raise DeviceError(f"backend {backend.name!r} has no device {specification!r}")
+    return device_of_backend(backend, canonical)
+
+
+def find_device(specification: str | None) -> Device:
+    """The device a string means.
+
+    A name with a backend's prefix (`"jax:cpu"`) is that backend's. Any other (`"cpu"`, `"cuda:0"`)
+    is looked for in the default device's backend first, then in the others.
+
+    Raises
+    ------
+    DeviceError
+        If no backend has such a device.
+    BackendError
+        If the backend that has it is not installed.
+    """
+    if specification is None:
+        return default_device()
+    if isinstance(specification, Device):
+        return specification
+    if not isinstance(specification, str):
+        raise DeviceError(f"a device is a string such as 'cpu' or 'cuda:0', not {specification!r}")
+    prefix, _, rest = specification.partition(":")
+    if prefix in backend_names():
+        return find_device_of(find_backend(prefix), rest)
+    first = default_device().backend.name
+    for name in sorted(backend_names(), key=lambda name: name != first):
+        backend = find_backend(name)
+        if backend.resolve(specification) is not None:
+            return find_device_of(backend, specification)
+    raise DeviceError(
+        f"unknown device {specification!r}; devices are named 'cpu', 'cuda:0', or with their backend "
+        f"first, as in 'jax:cpu'. Backends: {', '.join(backend_names())}"
+    )
+
+
+def backend_of_raw(data: Any) -> Backend | None:
+    """The loaded backend whose array `data` is, if any."""
+    for name in backend_names():
+        backend = find_backend(name)
+        if backend.loaded and backend.is_raw(data):
+            return backend
+    return None

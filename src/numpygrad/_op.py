@@ -1,0 +1,410 @@
+"""The table of ops: a row says what kind an op is and gives its rules; everything else follows from it.
+
+A rule's parameter names say what it reads, and so what a node saves:
+
+==================== ====================================================================
+``xp``               the namespace to compute in: a backend's, or numpygrad itself
+``g``                the cotangent of the output (linear and nonlinear ops only)
+``y``                the output
+an array's name      that operand, e.g. ``x``, ``x1``
+``<array>_shape``    only its shape; ``<array>_dtype``, ``<array>_type`` only dtype, dtype and device
+a parameter's name   a keyword of the op, e.g. ``axis``
+``index``            which of a sequence of arrays the rule is asked for
+==================== ====================================================================
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from numpygrad._kernels import guarded_multiply
+from numpygrad._storage import check_not_stale
+
+if TYPE_CHECKING:
+    from numpygrad._node import Node
+
+Rule: TypeAlias = Callable[..., Any]
+Reader: TypeAlias = "Callable[[Node, Any], Any]"
+Pull: TypeAlias = "Callable[[Node, Any], Any]"
+"""From a node and the cotangent of its output to the cotangent of one input."""
+
+
+class Domain(NamedTuple):
+    """Where an elementwise op is smooth: an interval samples are drawn from, away from its kinks."""
+
+    low: float
+    high: float
+    avoid: float | None = None
+    """A kink inside the interval that samples keep clear of."""
+
+
+REAL = Domain(-2.0, 2.0)
+NONZERO = Domain(-2.0, 2.0, avoid=0.0)
+POSITIVE = Domain(0.3, 3.0)
+UNIT = Domain(-0.9, 0.9)
+ABOVE_ONE = Domain(1.1, 3.0)
+
+
+class Plan(NamedTuple):
+    """What a node saves when a given subset of the operands is tracked."""
+
+    inputs: tuple[bool, ...]
+    output: bool
+    avals: bool
+
+
+class Mode(NamedTuple):
+    """How rules are run: over what, and whether a zero cotangent must silence a non-finite partial."""
+
+    recorded: bool
+    careful: bool
+
+
+RAW = Mode(recorded=False, careful=False)
+RAW_CAREFUL = Mode(recorded=False, careful=True)
+RECORDED = Mode(recorded=True, careful=False)
+RECORDED_CAREFUL = Mode(recorded=True, careful=True)
+
+AVALS = ("shape", "dtype", "type")
+"""What a rule can read of an operand without its values being saved."""
+
+TABLE: dict[Callable[..., Any], Op] = {}
+"""The row of every function that has one."""
+
+BY_NAME: dict[str, Op] = {}
+"""The same rows by name."""
+
+
+class Op:
+    """One row of the table."""
+
+    __slots__ = (
+        "_plans",
+        "_pulls",
+        "arrays",
+        "conjugating",
+        "domain",
+        "dtype",
+        "function",
+        "is_complex",
+        "jvp",
+        "kind",
+        "masks",
+        "name",
+        "parameters",
+        "raw",
+        "rules",
+        "sparse",
+        "unary_plan",
+        "variadic",
+        "view",
+    )
+
+    def __init__(
+        self,
+        kind: str,
+        function: Callable[..., Any],
+        rules: Sequence[Rule | None],
+        *,
+        dtype: str,
+        domain: Domain | Sequence[Domain] = REAL,
+        jvp: Rule | None = None,
+        view: bool = False,
+        masks: bool = False,
+        sparse: bool = False,
+        is_complex: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.function = function
+        self.name = function.__name__
+        self.rules = tuple(rules)
+        self.dtype = dtype
+        self.jvp = jvp
+        self.view = view
+        self.masks = masks
+        self.sparse = sparse
+        self.is_complex = is_complex
+        self.arrays, self.parameters, self.variadic = _operands(function)
+        self.domain = (
+            (domain,) * len(self.arrays) if isinstance(domain, Domain) else tuple(domain)
+        )
+        self._plans: dict[tuple[bool, ...], Plan] = {}
+        self._pulls: dict[tuple[Mode, int], tuple[Pull | None, ...]] = {}
+        self._check()
+        self.raw = () if self.variadic else self.pulls(RAW, len(self.rules))
+        self.unary_plan = self.plan((True,)) if len(self.rules) == 1 else None
+        self.conjugating: Op = (
+            self
+            if is_complex
+            else Op(
+                kind,
+                function,
+                rules,
+                dtype=dtype,
+                domain=domain,
+                jvp=jvp,
+                view=view,
+                masks=masks,
+                sparse=sparse,
+                is_complex=True,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} op {self.name}>"
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether results can be tracked."""
+        return self.kind != "discrete"
+
+    def rule(self, index: int) -> Rule | None:
+        """The rule for operand `index`; a sequence of arrays has one rule for all."""
+        return self.rules[0] if self.variadic else self.rules[index]
+
+    def reads(self, index: int) -> tuple[str, ...]:
+        """The names that the rule for operand `index` reads."""
+        rule = self.rule(index)
+        return () if rule is None else tuple(inspect.signature(rule).parameters)
+
+    def plan(self, tracked: tuple[bool, ...]) -> Plan:
+        """What to save when the operands marked in `tracked` are tracked."""
+        plan = self._plans.get(tracked)
+        if plan is None:
+            names = {name for i, t in enumerate(tracked) if t for name in self.reads(i)}
+            arrays = self.arrays if not self.variadic else self.arrays * len(tracked)
+            plan = self._plans[tracked] = Plan(
+                inputs=tuple(name in names for name in arrays),
+                output="y" in names,
+                avals=any(f"{a}_{what}" in names for a in arrays for what in AVALS),
+            )
+        return plan
+
+    def pulls(self, mode: Mode, count: int) -> tuple[Pull | None, ...]:
+        """The pullback to each of `count` operands, bound to its readers."""
+        pulls = self._pulls.get((mode, count))
+        if pulls is None:
+            pulls = self._pulls[mode, count] = tuple(
+                _pullback(self, i, rule, mode) if (rule := self.rule(i)) is not None else None
+                for i in range(count)
+            )
+        return pulls
+
+    def partial(self, index: int, mode: Mode) -> Pull:
+        """The reader of an elementwise op's partial derivative with respect to operand `index`."""
+        rule = self.rule(index)
+        if rule is None:
+            raise TypeError(f"{self.name}() has no partial for operand {index}")
+        return _bind(rule, _readers(self, index, mode))
+
+    def _check(self) -> None:
+        """Refuse a row whose rules name what does not exist."""
+        if self.differentiable and len(self.rules) != len(self.arrays):
+            raise TypeError(
+                f"{self.name}: {len(self.rules)} rules for {len(self.arrays)} arrays {self.arrays}"
+            )
+        known = {"xp", "y", *self.arrays, *self.parameters}
+        known |= {f"{a}_{what}" for a in self.arrays for what in AVALS}
+        known |= {"g"} if self.kind != "elementwise" else set()
+        known |= {"index"} if self.variadic else set()
+        for i in range(len(self.rules)):
+            if unknown := set(self.reads(i)) - known:
+                raise TypeError(f"{self.name}: rule {i} names {unknown}; it may name {known}")
+
+
+def _operands(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Names of the array operands and of the parameters, by annotation; whether it takes a sequence."""
+    parameters = inspect.signature(function).parameters.values()
+    arrays = [p for p in parameters if "Array" in str(p.annotation) or "Operand" in str(p.annotation)]
+    variadic = len(arrays) == 1 and "Sequence" in str(arrays[0].annotation)
+    names = tuple(p.name for p in arrays)
+    return names, tuple(p.name for p in parameters if p.name not in names), variadic
+
+
+def _readers(op: Op, index: int, mode: Mode) -> list[Reader]:
+    return [_reader(op, name, index, mode) for name in op.reads(index)]
+
+
+def _reader(op: Op, name: str, index: int, mode: Mode) -> Reader:
+    """How to get what a rule calls `name` from a node."""
+    if name == "g":
+        return lambda node, g: g
+    if name == "index":
+        return lambda node, g: index
+    if name == "xp" and mode.recorded:
+        return lambda node, g: g._rule_namespace()
+    if name == "xp":
+        return lambda node, g: node.type.xp
+    if name == "y":
+        return _output_reader(mode)
+    if name in op.arrays:
+        return _input_reader(name, op.arrays.index(name), mode)
+    array, _, what = name.rpartition("_")
+    if array in op.arrays:
+        return _aval_reader(op, op.arrays.index(array), what, mode)
+    return lambda node, g: node.params[name]
+
+
+def _input_reader(name: str, position: int, mode: Mode) -> Reader:
+    def recorded(node: Node, g: Any) -> Any:
+        x = node.inputs[position]
+        if x._alias is not None:  # type: ignore[union-attr]  # saved by plan
+            check_not_stale(node, name, x._alias, x.shape)  # type: ignore[union-attr]
+        return x
+
+    def raw(node: Node, g: Any) -> Any:
+        x = node.inputs[position]
+        if x._alias is not None:  # type: ignore[union-attr]  # saved by plan
+            check_not_stale(node, name, x._alias, x.shape)  # type: ignore[union-attr]
+        return x._data  # type: ignore[union-attr]
+
+    return recorded if mode.recorded else raw
+
+
+def _output_reader(mode: Mode) -> Reader:
+    def raw(node: Node, g: Any) -> Any:
+        if node.alias is not None:
+            check_not_stale(node, "output", node.alias, g.shape)
+        return node.output
+
+    def recorded(node: Node, g: Any) -> Any:
+        return g._output_of(node, raw(node, g))
+
+    return recorded if mode.recorded else raw
+
+
+def _aval_reader(op: Op, position: int, what: str, mode: Mode) -> Reader:
+    """Reader of an operand's shape or dtype; of all of them where the op takes a sequence."""
+    if what == "shape":
+        if op.variadic:
+            return lambda node, g: [aval[0] for aval in node.avals]  # type: ignore[union-attr, index]
+        return lambda node, g: node.avals[position][0]  # type: ignore[index]
+    if what == "type":
+        return lambda node, g: node.avals[position][1]  # type: ignore[index]
+    if mode.recorded:
+        return lambda node, g: node.avals[position][1].dtype  # type: ignore[index]
+    return lambda node, g: node.avals[position][1].raw_dtype  # type: ignore[index]
+
+
+def _bind(rule: Rule, readers: list[Reader]) -> Pull:
+    """`rule` with its arguments read from a node; spelled out by arity, as `*args` costs 100 ns."""
+    if len(readers) == 0:
+        return lambda node, g: rule()
+    if len(readers) == 1:
+        (a,) = readers
+        return lambda node, g: rule(a(node, g))
+    if len(readers) == 2:
+        a, b = readers
+        return lambda node, g: rule(a(node, g), b(node, g))
+    if len(readers) == 3:
+        a, b, c = readers
+        return lambda node, g: rule(a(node, g), b(node, g), c(node, g))
+    return lambda node, g: rule(*[read(node, g) for read in readers])
+
+
+def _pullback(op: Op, index: int, rule: Rule, mode: Mode) -> Pull:
+    bound = _bind(rule, _readers(op, index, mode))
+    if op.kind == "elementwise":
+        pull = _product(rule, bound, op.reads(index), op.masks, mode)
+    else:
+        pull = bound
+    return _conjugated(pull, mode) if op.is_complex else pull
+
+
+def _namespace(node: Node, g: Any, mode: Mode) -> Any:
+    """What rules compute in: the backend's namespace, or numpygrad's."""
+    return g._rule_namespace() if mode.recorded else node.type.xp
+
+
+def _masked(xp: Any, g: Any, partial: Any) -> Any:
+    """`g * partial`, 0 where `partial` is 0 even if `g` is infinite: sqrt(relu(x)) is flat below 0."""
+    return xp.where(partial == 0, 0.0, g * partial)
+
+
+def _product(rule: Rule, partial: Pull, reads: tuple[str, ...], masks: bool, mode: Mode) -> Pull:
+    """The cotangent times the partial derivative."""
+    if not reads:
+        constant = rule()
+        if constant == 1:
+            return lambda node, g: g
+        return lambda node, g: g * constant
+    if masks:
+        return lambda node, g: _masked(_namespace(node, g, mode), g, partial(node, g))
+    if mode.careful and mode.recorded:
+        return lambda node, g: guarded_multiply(_namespace(node, g, mode), g, partial(node, g))
+    if mode.careful:
+        return lambda node, g: node.type.xp.guarded_multiply(g, partial(node, g))
+    return lambda node, g: g * partial(node, g)
+
+
+def _conjugated(pull: Pull, mode: Mode) -> Pull:
+    """The adjoint from the transpose: `conj(pull(conj(g)))`."""
+
+    def adjoint(node: Node, g: Any) -> Any:
+        xp = _namespace(node, g, mode)
+        return _conj(xp, pull(node, _conj(xp, g)))
+
+    return adjoint
+
+
+def _conj(xp: Any, x: Any) -> Any:
+    return xp.conj(x) if xp.isdtype(x.dtype, "complex floating") else x
+
+
+def elementwise(
+    function: Callable[..., Any],
+    *partials: Rule | None,
+    dtype: str = "promote",
+    domain: Domain | Sequence[Domain] = REAL,
+    masks: bool = False,
+) -> None:
+    """Add a row for an op that acts element by element; a rule is the partial derivative.
+
+    `dtype` is how operands are converted: `"promote"` to their common dtype, `"float"` to a
+    floating one, `"own"` not at all.
+    """
+    _add(Op("elementwise", function, partials, dtype=dtype, domain=domain, masks=masks))
+
+
+def linear(
+    function: Callable[..., Any],
+    *transposes: Rule | None,
+    dtype: str = "promote",
+    view: bool = False,
+    masks: bool = False,
+    sparse: bool = False,
+) -> None:
+    """Add a row for an op linear in each of its arrays; a rule is the transpose.
+
+    `view` says that the result may alias its operand, `masks` that a cotangent meets elements that
+    were not used, `sparse` that it meets few of them and can be added into a buffer in place.
+    """
+    row = Op("linear", function, transposes, dtype=dtype, view=view, masks=masks, sparse=sparse)
+    _add(row)
+
+
+def nonlinear(
+    function: Callable[..., Any],
+    *pullbacks: Rule | None,
+    dtype: str = "float",
+    jvp: Rule | None = None,
+    masks: bool = False,
+    domain: Domain | Sequence[Domain] = REAL,
+) -> None:
+    """Add a row for any other differentiable op; a rule is the pullback.
+
+    `jvp` may give the forward rule where the pullback of the pullback is slow; it names the tangent `g`.
+    """
+    _add(Op("nonlinear", function, pullbacks, dtype=dtype, jvp=jvp, masks=masks, domain=domain))
+
+
+def discrete(function: Callable[..., Any], dtype: str = "promote") -> None:
+    """Add a row for an op without a derivative: boolean, index or piecewise constant results."""
+    _add(Op("discrete", function, (), dtype=dtype))
+
+
+def _add(op: Op) -> None:
+    TABLE[op.function] = op
+    BY_NAME[op.name] = op

@@ -1,0 +1,321 @@
+"""Derivatives of functions: `grad`, `value_and_grad`, `vjp`, `jvp`.
+
+Arguments and results may be nested lists, tuples and dicts of Arrays. Each call makes its own nodes for
+the arguments it differentiates, so nested calls do not confuse each other.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from numpygrad import _modes
+from numpygrad._array import Array, wrap
+from numpygrad._dispatch import apply, record
+from numpygrad._engine import cotangents
+from numpygrad._forward import tangents_of
+from numpygrad._node import Node, leaf
+from numpygrad._op import BY_NAME
+from numpygrad.errors import DTypeError, GraphError, ShapeError
+
+Tree: TypeAlias = Any
+"""An Array, or nested lists, tuples and dicts of them."""
+
+
+def leaves_of(tree: Tree) -> list[Any]:
+    """What a tree holds, in order: the items of lists and tuples, the values of dicts."""
+    if isinstance(tree, dict):
+        return [leaf for value in tree.values() for leaf in leaves_of(value)]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for item in tree for leaf in leaves_of(item)]
+    return [] if tree is None else [tree]
+
+
+def rebuilt(tree: Tree, leaves: Sequence[Any]) -> Tree:
+    """The tree with other leaves."""
+    rest = iter(leaves)
+
+    def build(part: Tree) -> Tree:
+        if isinstance(part, dict):
+            return type(part)((key, build(value)) for key, value in part.items())
+        if isinstance(part, tuple) and hasattr(part, "_fields"):
+            return type(part)(*map(build, part))
+        if isinstance(part, (list, tuple)):
+            return type(part)(map(build, part))
+        return None if part is None else next(rest)
+
+    return build(tree)
+
+
+def _as_array(x: Any) -> Array:
+    from numpygrad.ops.creation import asarray
+
+    if isinstance(x, Array):
+        return x
+    if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
+        return asarray(float(x) if isinstance(x, int) else x)
+    raise TypeError(f"derivatives are taken with respect to Arrays, not {type(x).__name__}")
+
+
+def _inputs(tree: Tree) -> list[Array]:
+    """An array of its own node for each leaf: the same values, joined to the outer graph if there is one."""
+    found = []
+    for value in leaves_of(tree):
+        x = _as_array(value)
+        if not x._type.is_floating:
+            raise DTypeError(
+                f"derivatives are taken with respect to floating arrays, not {x.dtype}; convert with "
+                "x.astype(npg.float64)"
+            )
+        own = wrap(x._data, x._type)
+        if x._node is None or not _modes.is_grad_enabled():
+            own._node = leaf(x._type)
+        else:
+            record(BY_NAME["positive"], own, (x,), {})
+        found.append(own)
+    return found
+
+
+def _traced(
+    function: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int], kwargs: dict[str, Any]
+) -> tuple[Any, list[Array]]:
+    """The function's result with the chosen arguments tracked, and those arguments' arrays."""
+    with _modes.enable_grad():
+        inputs = _inputs([args[i] for i in argnums])
+        rest = iter(inputs)
+        replaced = list(args)
+        for i in argnums:
+            replaced[i] = rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])])
+        return function(*replaced, **kwargs), inputs
+
+
+def _is_nested(args: Sequence[Any], argnums: Sequence[int]) -> bool:
+    """Whether an outer derivative flows through the arguments."""
+    return _modes.is_grad_enabled() and any(
+        isinstance(x, Array) and x._node is not None for i in argnums for x in leaves_of(args[i])
+    )
+
+
+def _pulled(y: Array, seed: Array, inputs: Sequence[Array], nested: bool) -> list[Array]:
+    """The cotangents of the inputs; recorded if an outer derivative depends on them."""
+    targets = {cast("Node", x._node) for x in inputs}
+    if y._node is None:
+        return [_zeros(x) for x in inputs]
+    found = cotangents(y, seed, recorded=nested, retain_graph=True, targets=targets)
+    if not nested and found.escaped and _modes.is_grad_enabled():
+        # The function closes over tracked arrays: its derivative depends on them too.
+        found = cotangents(y, seed, recorded=True, retain_graph=True, targets=targets)
+        nested = True
+    gradients = []
+    for x in inputs:
+        total = found.totals.get(cast("Node", x._node))
+        if total is None:
+            gradients.append(_zeros(x))
+        elif nested:
+            gradients.append(total[0])
+        else:
+            data, owned = total
+            type_ = x._type
+            if not (owned or type_.backend.owned(data)) or data is seed._data:
+                data = type_.xp.asarray(data, copy=True)
+            gradients.append(wrap(data, type_))
+    return gradients
+
+
+def _zeros(x: Array) -> Array:
+    type_ = x._type
+    return wrap(type_.xp.zeros(x.shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
+
+
+def _detached(tree: Tree, nested: bool) -> Tree:
+    """The result, without the nodes of this call unless an outer derivative needs them."""
+    if nested:
+        return tree
+    return rebuilt(tree, [_cut(y) for y in leaves_of(tree)])
+
+
+def _cut(y: Any) -> Any:
+    return wrap(y._data, y._type) if isinstance(y, Array) else y
+
+
+def value_and_grad(
+    function: Callable[..., Any],
+    argnums: int | tuple[int, ...] = 0,
+    *,
+    has_aux: bool = False,
+) -> Callable[..., tuple[Any, Tree]]:
+    """A function that returns the value of a scalar function and its gradient.
+
+    Parameters
+    ----------
+    function
+        Returns an Array of one element, or with `has_aux` a pair of it and anything else.
+    argnums
+        Which positional arguments to differentiate with respect to; for a tuple, the gradient is a
+        tuple. Each may be an Array, a float, or nested lists, tuples and dicts of them.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of `function`; gives `(value, gradient)`, or `((value, aux), gradient)`.
+        The gradient has the structure of the argument. For complex arguments it is the conjugate
+        Wirtinger gradient: `x - step * gradient` descends.
+
+    Raises
+    ------
+    ShapeError
+        If the result has more than one element: use `vjp`.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> npg.value_and_grad(lambda x: (x**3).sum())(npg.array([1.0, 2.0]))
+    (Array(9.), Array([ 3., 12.]))
+    """
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(function)
+    def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
+        nested = _is_nested(args, chosen)
+        result, inputs = _traced(function, args, chosen, kwargs)
+        y = result[0] if has_aux else result
+        if not isinstance(y, Array):
+            raise TypeError(f"the function to differentiate returns an Array, not {type(y).__name__}")
+        if y.size != 1:
+            raise ShapeError(
+                f"grad() is of functions that return one element, not shape {y.shape}; use vjp() or jvp()"
+            )
+        if y._type.is_complex:
+            raise DTypeError("grad() is of real functions, this one is complex; take npg.real or npg.abs")
+        gradients = iter(_pulled(y, _ones(y), inputs, nested))
+        trees = tuple(
+            rebuilt(_arrays(args[i]), [next(gradients) for _ in leaves_of(args[i])]) for i in chosen
+        )
+        value = _detached(result, nested or _outer(y, inputs))
+        return value, trees[0] if isinstance(argnums, int) else trees
+
+    return differentiated
+
+
+def _arrays(tree: Tree) -> Tree:
+    return tree
+
+
+def _outer(y: Array, inputs: Sequence[Array]) -> bool:
+    return False
+
+
+def _ones(y: Array) -> Array:
+    type_ = y._type
+    return wrap(type_.xp.ones(y.shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
+
+
+def grad(
+    function: Callable[..., Any],
+    argnums: int | tuple[int, ...] = 0,
+    *,
+    has_aux: bool = False,
+) -> Callable[..., Any]:
+    """A function that returns the gradient of a scalar function; arguments as for `value_and_grad`.
+
+    With `has_aux` it returns `(gradient, aux)`. Nests: `grad(grad(f))` is the second derivative.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> npg.grad(npg.grad(lambda x: x**4))(npg.array(1.0))
+    Array(12.)
+    """
+    both = value_and_grad(function, argnums, has_aux=has_aux)
+
+    @functools.wraps(function)
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return differentiated
+
+
+def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[Tree, ...]]]:
+    """The value of a function, and the function that takes cotangents back to its arguments.
+
+    For the Jacobian J the pullback computes `conj(J)^T g`: for real arrays the transposed Jacobian
+    times `g`; for complex ones, in the convention of `backward`. It can be called many times.
+
+    Returns
+    -------
+    value, pullback
+        `pullback(g)`, `g` with the structure of the value, gives a cotangent for each of `primals`.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> y, pullback = npg.vjp(lambda x: x * x, npg.array([1.0, 2.0]))
+    >>> pullback(npg.array([1.0, 10.0]))
+    (Array([ 2., 40.]),)
+    """
+    chosen = tuple(range(len(primals)))
+    nested = _is_nested(primals, chosen)
+    result, inputs = _traced(function, primals, chosen, {})
+    outputs = leaves_of(result)
+
+    def pullback(g: Tree) -> tuple[Tree, ...]:
+        seeds = leaves_of(g)
+        if len(seeds) != len(outputs):
+            raise ShapeError(f"the pullback takes {len(outputs)} cotangents, got {len(seeds)}")
+        totals: list[Array] | None = None
+        for y, seed in zip(outputs, seeds, strict=True):
+            seed = _cotangent_for(y, seed)
+            tracked = nested or (_modes.is_grad_enabled() and seed._node is not None)
+            part = _pulled(y, seed, inputs, tracked)
+            totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
+        rest = iter(totals or [])
+        return tuple(rebuilt(x, [next(rest) for _ in leaves_of(x)]) for x in primals)
+
+    return _detached(result, nested), pullback
+
+
+def _cotangent_for(y: Array, seed: Any) -> Array:
+    from numpygrad._engine import seed_for
+
+    return seed_for(y, seed)
+
+
+def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of a function, and its directional derivative along `tangents`.
+
+    Parameters
+    ----------
+    primals, tangents
+        One for each argument, of the same structure, shapes and dtypes.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> npg.jvp(lambda x: x * x, (npg.array([1.0, 2.0]),), (npg.array([1.0, 0.0]),))
+    (Array([1., 4.]), Array([2., 0.]))
+    """
+    if len(primals) != len(tangents):
+        raise ShapeError(f"jvp() needs a tangent for each primal, got {len(primals)} and {len(tangents)}")
+    chosen = tuple(range(len(primals)))
+    result, inputs = _traced(function, primals, chosen, {})
+    given = [_as_array(t) for t in leaves_of(list(tangents))]
+    if len(given) != len(inputs):
+        raise ShapeError(f"jvp() needs a tangent for each array, got {len(inputs)} and {len(given)}")
+    seeds: dict[Node, Array] = {}
+    for x, t in zip(inputs, given, strict=True):
+        if t.shape != x.shape:
+            raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
+        seeds[cast("Node", x._node)] = t if t.dtype == x.dtype else apply(
+            BY_NAME["astype"].function, t, dtype=x._type.raw_dtype
+        )
+    nested = _is_nested(primals, chosen) or _is_nested(tangents, chosen)
+    outputs = leaves_of(result)
+    found, nested = tangents_of(outputs, seeds, nested=nested)
+    return _detached(result, nested), rebuilt(result, found)
+
+
+__all__ = ["GraphError", "grad", "jvp", "leaves_of", "rebuilt", "value_and_grad", "vjp"]

@@ -1,0 +1,45 @@
+"""The errors numpygrad raises; each is also the builtin a caller would catch.
+
+::
+
+    NumpygradError
+    ├── ShapeError       (ValueError)            shapes that do not fit the operation
+    ├── DTypeError       (TypeError)             a dtype the operation does not take
+    ├── DeviceError      (ValueError)            arrays on two devices, or an unknown device
+    ├── BackendError     (ImportError)           a backend that is unknown or not installed
+    ├── VersionError     (RuntimeError)          a saved value was overwritten, or a write cannot be recorded
+    ├── GraphError       (RuntimeError)          backward() where there is nothing to differentiate, or again
+    └── DerivativeError  (NotImplementedError)   a derivative that is not defined or not available
+"""
+
+
+class NumpygradError(Exception):
+    """Base of every error numpygrad raises on purpose."""
+
+
+class ShapeError(NumpygradError, ValueError):
+    """Shapes that do not fit the operation."""
+
+
+class DTypeError(NumpygradError, TypeError):
+    """A dtype the operation does not take."""
+
+
+class DeviceError(NumpygradError, ValueError):
+    """Arrays on two devices, or a device string nobody knows."""
+
+
+class BackendError(NumpygradError, ImportError):
+    """A backend that is unknown, not installed, or without its hardware."""
+
+
+class VersionError(NumpygradError, RuntimeError):
+    """A value that backward needs was overwritten, or a write that cannot be recorded."""
+
+
+class GraphError(NumpygradError, RuntimeError):
+    """A backward pass over a graph that is absent or already released."""
+
+
+class DerivativeError(NumpygradError, NotImplementedError):
+    """A derivative that is not defined, or not available; never a wrong number instead."""

@@ -1,0 +1,438 @@
+"""Creation functions of the standard, with `requires_grad`; and the transfer between devices."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from numpygrad._array import Array, Operand, wrap
+from numpygrad._backend import ArrayType, Device, backend_of_raw, default_device, device_of_backend, find_device
+from numpygrad._dispatch import apply, convert, from_numpy, record
+from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
+from numpygrad._modes import is_grad_enabled
+from numpygrad._op import TABLE, linear
+from numpygrad.errors import DTypeError
+from numpygrad.ops.manipulation import broadcast_arrays, broadcast_to, reshape, stack
+from numpygrad.typing import DTypeLike, NestedSequence, RawArray
+
+
+def array(
+    data: Any,
+    /,
+    *,
+    requires_grad: bool = False,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    label: str | None = None,
+) -> Array:
+    """A new array with a copy of `data`: nested lists, a scalar, a NumPy array, an Array, a raw array.
+
+    Parameters
+    ----------
+    requires_grad
+        Make a leaf whose gradient `backward()` accumulates. Floating dtypes only.
+    dtype, device
+        Those of `data` by default: float64 and int64 for Python floats and ints, the default device.
+    label
+        A name, shown where graphs are drawn.
+
+    Raises
+    ------
+    DTypeError
+        If the dtype is none of the standard's, or `requires_grad` is asked of an integer array.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> npg.array([[1, 2], [3, 4]], dtype="float32")
+    Array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
+    out = asarray(data, dtype=dtype, device=device, copy=True)
+    if requires_grad:
+        out = out.detach() if out._node is not None else out
+        out._alias = None
+        out.requires_grad = True
+    out.label = label
+    return out
+
+
+def asarray(
+    obj: Any,
+    /,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """`obj` as an array: without a copy where `copy` is None and dtype, device and memory allow.
+
+    An Array of the same dtype and device comes back as it is. To another device or dtype the
+    conversion is recorded, so gradients flow back. NumPy arrays share memory on the NumPy backend;
+    the JAX backend always copies. Lists may hold Arrays of one shape.
+
+    Raises
+    ------
+    ValueError
+        If `copy=False` and a copy is needed.
+    """
+    if requires_grad:
+        return array(obj, dtype=dtype, device=device, requires_grad=True)
+    wanted = None if dtype is None else as_dtype(dtype)
+    if isinstance(obj, Array):
+        return _from_array(obj, wanted, device, copy)
+    if isinstance(obj, (list, tuple)) and _holds_arrays(obj):
+        _require_copy_allowed(copy)
+        return _from_array(stack([asarray(item) for item in obj]), wanted, device, None)
+    backend = None if isinstance(obj, (bool, int, float, complex, list, tuple)) else backend_of_raw(obj)
+    if backend is not None and not (backend.name == "numpy" and device is None):
+        found = device_of_backend(backend, backend.device_name(obj))
+        if backend.name != "numpy":
+            data = found.type_of(obj).xp.asarray(obj, copy=copy)
+            return _from_array(wrap(data, found.type_of(data)), wanted, device, None)
+    place = find_device(device)
+    if not isinstance(obj, np.ndarray) and hasattr(obj, "__dlpack__"):
+        return _from_array(from_dlpack(obj, copy=copy), wanted, device, None)
+    return _from_host(obj, wanted, place, copy)
+
+
+def _from_host(obj: Any, dtype: DType | None, device: Device, copy: bool | None) -> Array:
+    """An array of what NumPy understands: its own arrays, buffers, scalars and nested sequences."""
+    if isinstance(obj, np.ndarray):
+        values = obj
+    else:
+        if not isinstance(obj, np.generic):
+            _require_copy_allowed(copy)
+        values = np.asarray(obj, dtype=_inferred(obj, dtype))
+        copy = None
+    type_ = device.type(dtype or as_dtype(values.dtype))
+    if copy is False and (values.dtype != type_.dtype or not type_.backend.mutable):
+        _require_copy_allowed(copy)
+    if copy is not True and values.dtype.isnative:
+        return wrap(type_.xp.asarray(values, dtype=type_.raw_dtype, device=device.raw), type_)
+    data = from_numpy(values, type_)
+    return wrap(type_.xp.asarray(data, copy=True) if data is values or type_.backend.mutable else data, type_)
+
+
+def _inferred(obj: Any, dtype: DType | None) -> DType | None:
+    """float64 for an empty list, as for Python floats; NumPy's choice otherwise."""
+    if isinstance(obj, (float, complex, bool)):
+        return None
+    if isinstance(obj, int) and dtype is not None and dtype.kind in "iu":
+        return dtype
+    return None
+
+
+def _require_copy_allowed(copy: bool | None) -> None:
+    if copy is False:
+        raise ValueError("asarray() cannot make this an array without a copy; pass copy=None")
+
+
+def _holds_arrays(items: NestedSequence) -> bool:
+    return any(
+        isinstance(item, Array) or (isinstance(item, (list, tuple)) and _holds_arrays(item))
+        for item in items
+    )
+
+
+def _from_array(x: Array, dtype: DType | None, device: str | None, copy: bool | None) -> Array:
+    place = x.device if device is None else find_device(device)
+    if copy is False and ((dtype is not None and dtype != x.dtype) or place is not x.device):
+        _require_copy_allowed(copy)
+    out = x
+    if place is not x.device:
+        out = transfer(out, place)
+    if dtype is not None and dtype != out.dtype:
+        out = _cast(out, dtype)
+    return transfer(out, place, copy=True) if copy and out is x else out
+
+
+def _cast(x: Array, dtype: DType) -> Array:
+    if x._type.is_complex and dtype.kind != "c":
+        raise DTypeError(
+            f"{x.dtype} to {dtype} would drop the imaginary part; use npg.real(x) or npg.abs(x)"
+        )
+    return convert(x, dtype)
+
+
+def transfer(x: Array, device: str, *, copy: bool = False) -> Array:
+    """`x` on another device; on the same one, a copy. Gradients flow back."""
+    place = find_device(device)
+    type_ = place.type(x.dtype)
+    if place is x.device:
+        data = type_.xp.asarray(x._data, copy=True)
+    else:
+        data = from_numpy(np.array(x.numpy()), type_)
+    out = wrap(data, type_)
+    if x._node is not None and is_grad_enabled():
+        record(TABLE[transfer], out, (x,), {"device": place, "copy": copy})
+    return out
+
+
+def _send_back(g: Any, source: ArrayType) -> Any:
+    """A cotangent, on the device that the transferred array came from."""
+    if isinstance(g, Array):
+        return transfer(g, source.device)
+    backend = backend_of_raw(g)
+    return from_numpy(np.array(cast("Any", backend).to_numpy(g)), source)
+
+
+def copy(x: Array, /) -> Array:
+    """A copy of `x` in new memory; gradients flow back."""
+    return transfer(x, x.device, copy=True)
+
+
+def _made(data: RawArray, device: Device, requires_grad: bool) -> Array:
+    out = wrap(data, device.type_of(data))
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def _raw(device: Device, dtype: DTypeLike | None, default: DType | None = None) -> Any:
+    """The backend's dtype object for `dtype`."""
+    chosen = default if dtype is None else as_dtype(dtype)
+    return None if chosen is None else device.type(chosen).raw_dtype
+
+
+def _as_shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (int(shape),) if not isinstance(shape, (tuple, list)) else tuple(map(int, shape))
+
+
+def arange(
+    start: int | float,
+    /,
+    stop: int | float | None = None,
+    step: int | float = 1,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """Numbers from `start` up to `stop`, which is left out, in steps of `step`.
+
+    With one argument, from 0 up to it. int64 if all are ints, else float64.
+    """
+    place = find_device(device)
+    if stop is None:
+        start, stop = 0, start
+    numbers = (start, stop, step)
+    default = DEFAULT_INT if all(isinstance(n, int) for n in numbers) else DEFAULT_FLOAT
+    data = place.backend.xp.arange(
+        start, stop, step, dtype=_raw(place, dtype, default), device=place.raw
+    )
+    return _made(data, place, requires_grad)
+
+
+def empty(
+    shape: int | tuple[int, ...],
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """An array whose values are not set."""
+    place = find_device(device)
+    xp, raw = place.backend.xp, _raw(place, dtype, DEFAULT_FLOAT)
+    return _made(xp.empty(_as_shape(shape), dtype=raw, device=place.raw), place, requires_grad)
+
+
+def empty_like(
+    x: Array,
+    /,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """An array whose values are not set, with the shape, dtype and device of `x`."""
+    return empty(
+        x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad
+    )
+
+
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """Ones on the diagonal `k` of an (`n_rows`, `n_cols`) matrix, zeros elsewhere."""
+    place = find_device(device)
+    data = place.backend.xp.eye(
+        n_rows, n_cols, k=k, dtype=_raw(place, dtype, DEFAULT_FLOAT), device=place.raw
+    )
+    return _made(data, place, requires_grad)
+
+
+def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Array:
+    """An array from any object with `__dlpack__`; memory is shared unless `copy`.
+
+    Raises
+    ------
+    ValueError
+        If `copy=False` and a copy is needed.
+    """
+    if isinstance(x, Array):
+        return asarray(x, device=device, copy=copy)
+    on_host = int(x.__dlpack_device__()[0]) == 1
+    if on_host:
+        values = np.from_dlpack(x, copy=copy)
+        return asarray(values, device=device)
+    place = default_device()
+    data = place.backend.xp.from_dlpack(x, copy=copy)
+    return asarray(wrap(data, place.type_of(data)), device=device)
+
+
+def full(
+    shape: int | tuple[int, ...],
+    fill_value: Operand,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """An array of `shape` whose every element is `fill_value`; gradients flow back to a 0-d Array."""
+    if isinstance(fill_value, Array):
+        value = asarray(fill_value, dtype=dtype, device=device)
+        return copy(broadcast_to(value, _as_shape(shape)))
+    place = find_device(device)
+    xp, raw = place.backend.xp, _raw(place, dtype, as_dtype(np.asarray(fill_value).dtype))
+    data = xp.full(_as_shape(shape), fill_value, dtype=raw, device=place.raw)
+    return _made(data, place, requires_grad)
+
+
+def full_like(
+    x: Array,
+    /,
+    fill_value: Operand,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """An array with the shape, dtype and device of `x` whose every element is `fill_value`."""
+    return full(
+        x.shape,
+        fill_value,
+        dtype=dtype or x.dtype,
+        device=device or x.device,
+        requires_grad=requires_grad,
+    )
+
+
+def linspace(
+    start: Operand,
+    stop: Operand,
+    /,
+    num: int,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    endpoint: bool = True,
+    requires_grad: bool = False,
+) -> Array:
+    """`num` evenly spaced numbers from `start` to `stop`, which is left out without `endpoint`.
+
+    Gradients flow back to 0-d Arrays.
+    """
+    if isinstance(start, Array) or isinstance(stop, Array):
+        like = start if isinstance(start, Array) else cast("Array", stop)
+        t = linspace(0.0, 1.0, num, dtype=like.dtype, device=like.device, endpoint=endpoint)
+        out = start * (1 - t) + stop * t  # type: ignore[operator]  # one of them is an Array
+        return asarray(out, dtype=dtype, device=device)
+    place = find_device(device)
+    default = np.dtype("complex128") if isinstance(start + stop, complex) else DEFAULT_FLOAT  # type: ignore[operator]
+    data = place.backend.xp.linspace(
+        start, stop, num, dtype=_raw(place, dtype, default), device=place.raw, endpoint=endpoint
+    )
+    return _made(data, place, requires_grad)
+
+
+def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
+    """Coordinate matrices of one-dimensional coordinate arrays; `indexing` is `"xy"` or `"ij"`."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"indexing is 'xy' or 'ij', not {indexing!r}")
+    axes = list(range(len(arrays)))
+    if indexing == "xy" and len(axes) > 1:
+        axes[0], axes[1] = 1, 0
+    shaped = [
+        reshape(x, (1,) * axis + (-1,) + (1,) * (len(arrays) - axis - 1))
+        for x, axis in zip(arrays, axes, strict=True)
+    ]
+    return tuple(copy(x) for x in broadcast_arrays(*shaped))
+
+
+def ones(
+    shape: int | tuple[int, ...],
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """An array of ones."""
+    place = find_device(device)
+    xp, raw = place.backend.xp, _raw(place, dtype, DEFAULT_FLOAT)
+    return _made(xp.ones(_as_shape(shape), dtype=raw, device=place.raw), place, requires_grad)
+
+
+def ones_like(
+    x: Array,
+    /,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """Ones with the shape, dtype and device of `x`."""
+    return ones(
+        x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad
+    )
+
+
+def tril(x: Array, /, *, k: int = 0) -> Array:
+    """The lower triangle of (stacks of) matrices, up to diagonal `k`; zeros elsewhere."""
+    return apply(tril, x, k=k)
+
+
+def triu(x: Array, /, *, k: int = 0) -> Array:
+    """The upper triangle of (stacks of) matrices, from diagonal `k`; zeros elsewhere."""
+    return apply(triu, x, k=k)
+
+
+def zeros(
+    shape: int | tuple[int, ...],
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """An array of zeros."""
+    place = find_device(device)
+    xp, raw = place.backend.xp, _raw(place, dtype, DEFAULT_FLOAT)
+    return _made(xp.zeros(_as_shape(shape), dtype=raw, device=place.raw), place, requires_grad)
+
+
+def zeros_like(
+    x: Array,
+    /,
+    *,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Array:
+    """Zeros with the shape, dtype and device of `x`."""
+    return zeros(
+        x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad
+    )
+
+
+linear(transfer, lambda g, x_type: _send_back(g, x_type))
+linear(tril, lambda xp, g, k: xp.tril(g, k=k), masks=True)
+linear(triu, lambda xp, g, k: xp.triu(g, k=k), masks=True)

@@ -1,0 +1,119 @@
+"""Data type functions of the standard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numpygrad._array import Array
+from numpygrad._dispatch import apply
+from numpygrad._dtypes import KINDS, DType, as_dtype, is_kind, promote, promote_scalar
+from numpygrad._op import linear
+from numpygrad.ops.creation import asarray
+from numpygrad.typing import DTypeLike, Scalar
+
+
+def astype(
+    x: Array, dtype: DTypeLike, /, *, copy: bool = True, device: str | None = None
+) -> Array:
+    """`x` in another dtype. Float to float keeps the gradient, to integer drops it.
+
+    `copy=False` gives `x` itself where nothing changes.
+
+    Raises
+    ------
+    DTypeError
+        From complex to real, which would drop the imaginary part: use `real` or `abs`.
+    """
+    return asarray(x, dtype=dtype, device=device, copy=True if copy else None)
+
+
+def can_cast(from_: DTypeLike | Array, to: DTypeLike, /) -> bool:
+    """Whether promotion can take `from_` to `to`."""
+    source = from_.dtype if isinstance(from_, Array) else as_dtype(from_)
+    return bool(np.can_cast(source, as_dtype(to)))
+
+
+@dataclass(frozen=True, slots=True)
+class finfo_object:  # noqa: N801 (named in the standard)
+    """Limits of a floating dtype."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class iinfo_object:  # noqa: N801 (named in the standard)
+    """Limits of an integer dtype."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: DType
+
+
+def finfo(type: DTypeLike | Array, /) -> finfo_object:
+    """Limits of a floating dtype, as Python floats; of the parts of a complex one."""
+    info = np.finfo(type.dtype if isinstance(type, Array) else as_dtype(type))
+    return finfo_object(
+        bits=int(info.bits),
+        eps=float(info.eps),
+        max=float(info.max),
+        min=float(info.min),
+        smallest_normal=float(info.smallest_normal),
+        dtype=np.dtype(info.dtype),
+    )
+
+
+def iinfo(type: DTypeLike | Array, /) -> iinfo_object:
+    """Limits of an integer dtype."""
+    dtype = type.dtype if isinstance(type, Array) else as_dtype(type)
+    info = np.iinfo(dtype)
+    return iinfo_object(bits=int(info.bits), max=int(info.max), min=int(info.min), dtype=dtype)
+
+
+def isdtype(dtype: DTypeLike, kind: DTypeLike | tuple[DTypeLike, ...]) -> bool:
+    """Whether `dtype` is of a kind: `"bool"`, `"signed integer"`, `"unsigned integer"`, `"integral"`,
+    `"real floating"`, `"complex floating"`, `"numeric"`, a dtype, or any of a tuple of them."""
+    found = as_dtype(dtype)
+    if isinstance(kind, tuple):
+        return any(isdtype(found, k) for k in kind)
+    if isinstance(kind, str) and kind in KINDS:
+        return is_kind(found, kind)
+    return found == as_dtype(kind)
+
+
+def result_type(*arrays_and_dtypes: Array | Scalar | DTypeLike) -> DType:
+    """The dtype that arrays, dtypes and Python scalars promote to together."""
+    dtypes: list[DType] = []
+    scalars: list[Any] = []
+    for item in arrays_and_dtypes:
+        if isinstance(item, (bool, int, float, complex)):
+            scalars.append(item)
+        else:
+            dtypes.append(item.dtype if isinstance(item, Array) else as_dtype(item))
+    if not dtypes:
+        raise ValueError("result_type() needs at least one array or dtype")
+    result = dtypes[0]
+    for dtype in dtypes[1:]:
+        result = promote(result, dtype)
+    for scalar in scalars:
+        result = promote_scalar(result, type(scalar))
+    return result
+
+
+def _cast_back(xp: Any, g: Any, dtype: Any) -> Any:
+    """A cotangent in the dtype of what was cast: the real part, where that was real."""
+    complex_ = "complex floating"
+    if xp.isdtype(g.dtype, complex_) and not xp.isdtype(dtype, complex_):
+        g = xp.real(g)
+    return xp.astype(g, dtype)
+
+
+linear(astype, lambda xp, g, x_dtype: _cast_back(xp, g, x_dtype), dtype="own")

@@ -1,0 +1,243 @@
+"""Indexing: `x[key]`, `take`, `take_along_axis`, and their transposes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from numpygrad._array import Array
+from numpygrad._dispatch import apply, promoted
+from numpygrad._kernels import is_basic
+from numpygrad._op import linear
+from numpygrad.errors import DeviceError, DTypeError, ShapeError
+from numpygrad.ops.manipulation import moveaxis, normalized_axis
+from numpygrad.typing import Key, Shape
+
+
+def getitem(x: Array, key: Key) -> Array:
+    """`x[key]` as NumPy means it: a view for basic keys, a copy for integer arrays and masks."""
+    key = as_key(x, key)
+    if is_basic(key):
+        if isinstance(x._data, np.generic):  # a 0-d result of NumPy, given memory to be viewed
+            x._data = x.data
+        return apply(select, x, key=key)
+    return apply(gather, x, key=key)
+
+
+def select(x: Array, /, *, key: Any) -> Array:
+    """`x[key]` for a key of ints, slices, `...` and `None`; a view."""
+    return apply(select, x, key=key)
+
+
+def gather(x: Array, /, *, key: Any) -> Array:
+    """`x[key]` for a key with integer arrays or a mask; a copy. Repeats accumulate in the gradient."""
+    return apply(gather, x, key=as_key(x, key))
+
+
+def scatter(g: Array, /, *, key: Any, shape: Shape) -> Array:
+    """Zeros of `shape` with `g` added at `key`, repeats accumulating: the transpose of `x[key]`."""
+    return apply(scatter, g, key=as_raw_key(g, key), shape=shape)
+
+
+def put(x: Array, value: Array, /, *, key: Any) -> Array:
+    """A copy of `x` with `value` at `key`."""
+    x, value = promoted("put", x, value)
+    return apply(put, x, value, key=key)
+
+
+def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
+    """The elements of `x` at `indices` along `axis`, which may be left out for one dimension.
+
+    Repeated indices accumulate in the gradient.
+
+    Raises
+    ------
+    IndexError
+        If an index is out of bounds, on every backend.
+    """
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"take() needs axis= for an array of {x.ndim} dimensions")
+        axis = 0
+    axis = normalized_axis("take", axis, x.ndim)
+    return apply(take, x, _integer_array("take", x, indices), axis=axis)
+
+
+def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+    """`x` at `indices` along `axis`, matched elsewhere: what `argsort` gives sorts.
+
+    `indices` has the dimensions of `x`; the other axes broadcast.
+    """
+    axis = normalized_axis("take_along_axis", axis, x.ndim)
+    indices = _integer_array("take_along_axis", x, indices)
+    if indices.ndim != x.ndim:
+        raise ShapeError(
+            f"take_along_axis() needs as many dimensions in indices as in x, got {indices.shape} "
+            f"and {x.shape}"
+        )
+    return apply(take_along_axis, x, indices, axis=axis)
+
+
+def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """The elements whose indices in `axis1` and `axis2` differ by `offset`, along a new last axis."""
+    rows, columns = x.shape[axis1], x.shape[axis2]
+    length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    steps = np.arange(length)
+    matrices = moveaxis(x, (axis1, axis2), (-2, -1))
+    return matrices[..., cast("Array", steps - min(offset, 0)), cast("Array", steps + max(offset, 0))]
+
+
+def _integer_array(name: str, x: Array, indices: Any) -> Array:
+    from numpygrad.ops.creation import asarray
+
+    if not isinstance(indices, Array):
+        indices = asarray(indices, device=x.device)
+    if indices.dtype.kind not in "iu":
+        raise DTypeError(f"{name}() needs integer indices, got {indices.dtype}")
+    return cast("Array", indices)
+
+
+def as_key(x: Array, key: Any) -> Any:
+    """`key` as the kernels take it: plain ints and slices, raw arrays of the device of `x`.
+
+    Raises
+    ------
+    IndexError
+        For too many indices, or a key that is none.
+    """
+    if not is_basic(key):
+        key = as_raw_key(x, key)
+    keys = key if isinstance(key, tuple) else (key,)
+    taken = sum(_axes_taken(k) for k in keys)
+    if taken > x.ndim:
+        raise IndexError(f"too many indices: {taken} for an array of {x.ndim} dimensions")
+    if sum(k is ... for k in keys) > 1:
+        raise IndexError("an index can have only one ellipsis ('...')")
+    return key
+
+
+def as_raw_key(x: Array, key: Any) -> Any:
+    """`key` with its arrays taken to raw ones of the device of `x`."""
+    if isinstance(key, tuple):
+        return tuple(_as_raw_key(x, k) for k in key)
+    return _as_raw_key(x, key)
+
+
+def _as_raw_key(x: Array, key: Any) -> Any:
+    if key is None or key is ... or type(key) is int:
+        return key
+    if isinstance(key, slice):
+        return slice(*(None if k is None else operator.index(k) for k in (key.start, key.stop, key.step)))
+    if isinstance(key, (bool, np.bool_)):
+        return _raw_array(x, np.asarray(bool(key)))
+    if isinstance(key, Array):
+        if key.device is not x.device:
+            raise DeviceError(f"an index on {key.device!r} of an array on {x.device!r}; move it with .to()")
+        _require_index_dtype(key.dtype)
+        return int(key) if key.ndim == 0 and key.dtype.kind in "iu" else key._data
+    if isinstance(key, (np.ndarray, Sequence)) and not isinstance(key, str):
+        values = np.asarray([k.numpy() if isinstance(k, Array) else k for k in key] if isinstance(key, Sequence) else key)
+        if values.size == 0 and values.dtype.kind == "f":
+            values = values.astype(np.int64)
+        _require_index_dtype(values.dtype)
+        return _raw_array(x, values)
+    if hasattr(key, "dtype") and x._type.backend.is_raw(key):
+        return key
+    try:
+        return operator.index(key)
+    except TypeError as error:
+        raise IndexError(
+            f"an index is made of ints, slices, '...', None, integer arrays and masks, not {key!r}"
+        ) from error
+
+
+def _require_index_dtype(dtype: Any) -> None:
+    if dtype.kind not in "iub":
+        raise IndexError(f"arrays used as indices are of integers or booleans, not {dtype}")
+
+
+def _raw_array(x: Array, values: np.ndarray[Any, Any]) -> Any:
+    type_ = x.device.type(values.dtype)
+    return type_.xp.asarray(values, dtype=type_.raw_dtype, device=type_.device.raw)
+
+
+def _axes_taken(key: Any) -> int:
+    """How many axes one part of a key uses up."""
+    if key is None or key is ...:
+        return 0
+    dtype = getattr(key, "dtype", None)
+    return len(key.shape) if dtype is not None and str(dtype).endswith("bool") else 1
+
+
+def region_shape(x: Array, key: Any) -> Shape:
+    """The shape of `x[key]`, without reading any element."""
+    stand_in = np.broadcast_to(np.zeros((), dtype=bool), x.shape)
+    parts = key if isinstance(key, tuple) else (key,)
+    to_numpy = x._type.backend.to_numpy
+    host = tuple(to_numpy(k) if hasattr(k, "dtype") else k for k in parts)
+    return stand_in[host].shape
+
+
+def _take_key(axis: int, indices: Any) -> tuple[Any, ...]:
+    return (*(slice(None),) * axis, indices)
+
+
+def _along_key(xp: Any, shape: Shape, indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index arrays that pick what `take_along_axis` picks."""
+    return tuple(
+        indices
+        if i == axis
+        else xp.reshape(
+            xp.arange(n, device=indices.device), (1,) * i + (n,) + (1,) * (len(shape) - i - 1)
+        )
+        for i, n in enumerate(shape)
+    )
+
+
+def _cleared(xp: Any, g: Any, key: Any) -> Any:
+    """`g` with zeros at `key`."""
+    return xp.put(g, xp.zeros((), dtype=g.dtype, device=g.device), key=key)
+
+
+linear(
+    select,
+    lambda xp, g, x_shape, key: xp.scatter(g, key=key, shape=x_shape),
+    dtype="own",
+    view=True,
+    masks=True,
+    sparse=True,
+)
+linear(
+    gather,
+    lambda xp, g, x_shape, key: xp.scatter(g, key=key, shape=x_shape),
+    dtype="own",
+    masks=True,
+    sparse=True,
+)
+linear(scatter, lambda xp, g, key: xp.gather(g, key=key), dtype="own")
+linear(
+    put,
+    lambda xp, g, key: _cleared(xp, g, key),
+    lambda xp, g, key: xp.gather(g, key=key),
+    dtype="own",
+    masks=True,
+)
+linear(
+    take,
+    lambda xp, g, x_shape, indices, axis: xp.scatter(g, key=_take_key(axis, indices), shape=x_shape),
+    None,
+    dtype="own",
+    masks=True,
+)
+linear(
+    take_along_axis,
+    lambda xp, g, x_shape, indices, axis: xp.scatter(
+        g, key=_along_key(xp, x_shape, indices, axis), shape=x_shape
+    ),
+    None,
+    dtype="own",
+    masks=True,
+)

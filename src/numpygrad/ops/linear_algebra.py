@@ -1,0 +1,97 @@
+"""Linear algebra of the standard's main namespace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from numpygrad._array import Array
+from numpygrad._dispatch import apply, promoted
+from numpygrad._op import linear
+from numpygrad.errors import ShapeError
+from numpygrad.ops.elementwise import conj
+from numpygrad.ops.manipulation import (
+    broadcast_arrays,
+    expand_dims,
+    moveaxis,
+    normalized_axes,
+    normalized_axis,
+    permute_dims,
+    reshape,
+    squeeze,
+)
+
+
+def matmul(x1: Array, x2: Array, /) -> Array:
+    """Matrix product: (..., m, k), (..., k, n) -> (..., m, n); leading axes broadcast.
+
+    A one-dimensional operand is a row on the left, a column on the right; that axis goes from the result.
+
+    Raises
+    ------
+    ShapeError
+        If the inner lengths differ, or an operand is 0-d.
+    """
+    x1, x2 = promoted("matmul", x1, x2)
+    if not x1.ndim or not x2.ndim or x1.shape[-1] != x2.shape[-2 if x2.ndim > 1 else -1]:
+        inner = "x1.shape[-1] == x2.shape[-2]" if x2.ndim > 1 else "x1.shape[-1] == x2.shape[-1]"
+        raise ShapeError(f"matmul() needs {inner}, got {x1.shape} and {x2.shape}")
+    if x2.ndim == 1:
+        return squeeze(matmul(x1, expand_dims(x2, axis=1)), -1)
+    if x1.ndim == 1:
+        return squeeze(matmul(expand_dims(x1, axis=0), x2), -2)
+    if x2.ndim == 2 and x1.ndim > 2:  # noqa: PLR2004 (matrices)
+        # One product of matrices instead of a stack of them, and the same for both gradients.
+        rows = reshape(x1, (math.prod(x1.shape[:-1]), x1.shape[-1]))
+        return reshape(apply(matmul, rows, x2), (*x1.shape[:-1], x2.shape[-1]))
+    return apply(matmul, x1, x2)
+
+
+def matrix_transpose(x: Array, /) -> Array:
+    """The last two axes exchanged; a view."""
+    if x.ndim < 2:  # noqa: PLR2004 (a matrix)
+        raise ShapeError(f"matrix_transpose() needs two dimensions or more, got {x.shape}")
+    return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def tensordot(
+    x1: Array, x2: Array, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2
+) -> Array:
+    """Products of `x1` and `x2` summed over pairs of axes: the last and first `axes`, or those listed."""
+    x1, x2 = promoted("tensordot", x1, x2)
+    if isinstance(axes, int):
+        if axes < 0 or axes > min(x1.ndim, x2.ndim):
+            raise ShapeError(f"tensordot() over {axes} axes of shapes {x1.shape} and {x2.shape}")
+        over1, over2 = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
+    else:
+        over1 = normalized_axes("tensordot", tuple(axes[0]), x1.ndim)
+        over2 = normalized_axes("tensordot", tuple(axes[1]), x2.ndim)
+    if [x1.shape[a] for a in over1] != [x2.shape[a] for a in over2]:
+        raise ShapeError(f"tensordot() over axes {axes} of shapes {x1.shape} and {x2.shape}: lengths differ")
+    kept1 = tuple(a for a in range(x1.ndim) if a not in over1)
+    kept2 = tuple(a for a in range(x2.ndim) if a not in over2)
+    shape1, shape2 = tuple(x1.shape[a] for a in kept1), tuple(x2.shape[a] for a in kept2)
+    inner = math.prod(x1.shape[a] for a in over1)
+    matrix1 = reshape(permute_dims(x1, kept1 + over1), (math.prod(shape1), inner))
+    matrix2 = reshape(permute_dims(x2, over2 + kept2), (inner, math.prod(shape2)))
+    return reshape(apply(matmul, matrix1, matrix2), shape1 + shape2)
+
+
+def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    """The sum over `axis` of `conj(x1) * x2`; the other axes broadcast."""
+    from numpygrad.ops.statistical import sum
+
+    x1, x2 = promoted("vecdot", x1, x2)
+    if not -min(x1.ndim, x2.ndim) <= axis < 0:
+        raise IndexError(f"vecdot(): axis {axis} is not a negative axis of both {x1.shape} and {x2.shape}")
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ShapeError(f"vecdot() over axis {axis} of shapes {x1.shape} and {x2.shape}: lengths differ")
+    x1, x2 = broadcast_arrays(moveaxis(x1, axis, -1), moveaxis(x2, axis, -1))
+    return sum(conj(x1) * x2 if x1._type.is_complex else x1 * x2, axis=normalized_axis("vecdot", -1, x1.ndim))
+
+
+linear(
+    matmul,
+    lambda xp, g, x2: xp.matmul(g, xp.matrix_transpose(x2)),
+    lambda xp, g, x1: xp.matmul(xp.matrix_transpose(x1), g),
+)

@@ -1,0 +1,95 @@
+"""Searching functions of the standard."""
+
+from __future__ import annotations
+
+from numpygrad._array import Array, Operand, wrap
+from numpygrad._dispatch import apply, as_arrays, promoted
+from numpygrad._op import discrete, linear
+from numpygrad.errors import DTypeError, ShapeError
+from numpygrad.ops.manipulation import normalized_axes
+from numpygrad.typing import Axis
+
+
+def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    """Index of the first maximum along `axis`; in the flattened array by default."""
+    return apply(argmax, x, axis=axis, keepdims=keepdims)
+
+
+def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
+    """Index of the first minimum along `axis`; in the flattened array by default."""
+    return apply(argmin, x, axis=axis, keepdims=keepdims)
+
+
+def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Number of elements over `axis` that are not zero."""
+    axes = normalized_axes("count_nonzero", axis, x.ndim)
+    return apply(count_nonzero, x, axis=axes, keepdims=keepdims)
+
+
+def nonzero(x: Array, /) -> tuple[Array, ...]:
+    """Indices of the elements that are not zero, in row-major order: an array for each axis."""
+    if not x.ndim:
+        raise ShapeError("nonzero() of a 0-d array; reshape it to one dimension")
+    found = x._type.xp.nonzero(x._data)
+    return tuple(wrap(indices, x._type.of(indices)) for indices in found)
+
+
+def searchsorted(
+    x1: Array, x2: Operand, /, *, side: str = "left", sorter: Array | None = None
+) -> Array:
+    """Where elements of `x2` would go in the sorted `x1` to keep it sorted.
+
+    `side` says on which side of equal elements; `sorter` is the order that sorts `x1`, if it is not.
+    """
+    from numpygrad.ops.indexing import take
+
+    if side not in ("left", "right"):
+        raise ValueError(f"side is 'left' or 'right', not {side!r}")
+    if x1.ndim != 1:
+        raise ShapeError(f"searchsorted() needs x1 of one dimension, got shape {x1.shape}")
+    if sorter is not None:
+        x1 = take(x1, sorter)
+    x1, x2 = promoted("searchsorted", x1, x2)
+    return apply(searchsorted, x1, x2, side=side)
+
+
+def where(condition: Operand, x1: Operand, x2: Operand, /) -> Array:
+    """`x1` where `condition` is true, else `x2`.
+
+    The branch not taken gets a gradient of exactly 0, even where its own derivative is inf or NaN.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> x = npg.array([0.0, 4.0], requires_grad=True)
+    >>> npg.where(x > 0, npg.sqrt(x), 0.0).sum().backward()
+    >>> print(x.grad)
+    [0.   0.25]
+    """
+    chosen, first, second = as_arrays("where", (condition, 0, 0))[0], *_branches(condition, x1, x2)
+    if chosen is None or chosen.dtype.kind != "b":
+        raise DTypeError(f"where() needs a boolean condition, got {chosen.dtype if chosen else None}")
+    return apply(where, chosen, first, second)
+
+
+def _branches(condition: Operand, x1: Operand, x2: Operand) -> list[Array]:
+    """Both branches as arrays of one dtype, on the device of whichever operand has one."""
+    if not isinstance(x1, Array) and not isinstance(x2, Array) and isinstance(condition, Array):
+        from numpygrad.ops.creation import asarray
+
+        x1 = asarray(x1, device=condition.device)
+    return promoted("where", x1, x2)
+
+
+discrete(argmax)
+discrete(argmin)
+discrete(count_nonzero)
+discrete(searchsorted)
+linear(
+    where,
+    None,
+    lambda xp, g, condition: xp.where(condition, g, 0.0),
+    lambda xp, g, condition: xp.where(condition, 0.0, g),
+    dtype="own",
+    masks=True,
+)

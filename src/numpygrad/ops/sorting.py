@@ -1,0 +1,24 @@
+"""Sorting functions of the standard."""
+
+from __future__ import annotations
+
+from numpygrad._array import Array
+from numpygrad._dispatch import apply
+from numpygrad._op import discrete
+from numpygrad.ops.indexing import take_along_axis
+from numpygrad.ops.manipulation import normalized_axis
+
+
+def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
+    """Indices that sort `x` along `axis`."""
+    axis = normalized_axis("argsort", axis, x.ndim)
+    return apply(argsort, x, axis=axis, descending=descending, stable=stable)
+
+
+def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
+    """`x` sorted along `axis`. The derivative goes to the elements selected, in stable order at ties."""
+    order = argsort(x, axis=axis, descending=descending, stable=stable)
+    return take_along_axis(x, order, axis=axis)
+
+
+discrete(argsort)

@@ -1,0 +1,297 @@
+"""Statistical functions of the standard: reductions and cumulative ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpygrad._array import Array
+from numpygrad._dispatch import apply, convert
+from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
+from numpygrad._kernels import kept_shape, unreduce
+from numpygrad._op import POSITIVE, linear, nonlinear
+from numpygrad.errors import DTypeError, ShapeError
+from numpygrad.ops.data_types import astype
+from numpygrad.ops.elementwise import square
+from numpygrad.ops.manipulation import normalized_axes, normalized_axis
+from numpygrad.typing import Axis, DTypeLike
+
+
+def _accumulated(x: Array, dtype: DTypeLike | None) -> Array:
+    """`x` in the dtype its elements are added up in: the default integer for smaller ones."""
+    if dtype is not None:
+        wanted: DType = as_dtype(dtype)
+    elif x.dtype.kind == "u":
+        wanted = uint64
+    elif x.dtype.kind in "ib":
+        wanted = DEFAULT_INT
+    else:
+        return x
+    return x if wanted == x.dtype else astype(x, wanted)
+
+
+def _as_floating(x: Array) -> Array:
+    return x if x._type.is_floating else convert(x, floating(x.dtype))
+
+
+def cumulative_prod(
+    x: Array,
+    /,
+    *,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    include_initial: bool = False,
+) -> Array:
+    """Products of the elements so far along `axis`, with a leading 1 if `include_initial`.
+
+    The derivative is exact where elements are zero.
+    """
+    return apply(
+        cumulative_prod,
+        _accumulated(x, dtype),
+        axis=_only_axis("cumulative_prod", axis, x.ndim),
+        include_initial=include_initial,
+    )
+
+
+def cumulative_sum(
+    x: Array,
+    /,
+    *,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    include_initial: bool = False,
+) -> Array:
+    """Sums of the elements so far along `axis`, with a leading 0 if `include_initial`."""
+    return apply(
+        cumulative_sum,
+        _accumulated(x, dtype),
+        axis=_only_axis("cumulative_sum", axis, x.ndim),
+        include_initial=include_initial,
+    )
+
+
+def _only_axis(name: str, axis: int | None, ndim: int) -> int:
+    if axis is None:
+        if ndim != 1:
+            raise ValueError(f"{name}() needs axis= for an array of {ndim} dimensions")
+        return 0
+    return normalized_axis(name, axis, ndim)
+
+
+def max(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The maximum over `axis`; NaN if any element is. Ties share the derivative equally."""
+    return apply(max, x, axis=_not_empty("max", x, axis), keepdims=keepdims)
+
+
+def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The minimum over `axis`; NaN if any element is. Ties share the derivative equally."""
+    return apply(min, x, axis=_not_empty("min", x, axis), keepdims=keepdims)
+
+
+def _not_empty(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
+    axes = normalized_axes(name, axis, x.ndim)
+    if any(x.shape[a] == 0 for a in axes):
+        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {x.shape}")
+    return axes
+
+
+def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The mean over `axis`; NaN of no elements."""
+    x = _as_floating(x)
+    return sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
+
+
+def _count(x: Array, axis: Axis) -> int:
+    return math.prod(x.shape[a] for a in normalized_axes("mean", axis, x.ndim))
+
+
+def prod(
+    x: Array, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False
+) -> Array:
+    """The product over `axis`. The derivative is exact where elements are zero."""
+    x = _accumulated(x, dtype)
+    return apply(prod, x, axis=normalized_axes("prod", axis, x.ndim), keepdims=keepdims)
+
+
+def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+    """The standard deviation over `axis`, of `n - correction` degrees of freedom.
+
+    The derivative where it is 0 is taken as 0.
+    """
+    x = _real_floating("std", x)
+    axes = normalized_axes("std", axis, x.ndim)
+    return apply(std, x, axis=axes, correction=correction, keepdims=keepdims)
+
+
+def sum(
+    x: Array, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False
+) -> Array:
+    """The sum over `axis`; small integers add up in the default integer dtype.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> npg.sum(npg.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    Array([4., 6.])
+    """
+    if dtype is not None or not x._type.is_floating:
+        x = _accumulated(x, dtype)
+    if axis is not None:
+        axis = normalized_axes("sum", axis, len(x._data.shape))
+    return apply(sum, x, axis=axis, keepdims=keepdims)
+
+
+def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+    """The variance over `axis`, of `n - correction` degrees of freedom."""
+    x = _real_floating("var", x)
+    deviation = x - mean(x, axis=axis, keepdims=True)
+    freedom = _freedom(_count(x, axis), correction)
+    return sum(square(deviation), axis=axis, keepdims=keepdims) / freedom
+
+
+def _real_floating(name: str, x: Array) -> Array:
+    if x._type.is_complex:
+        raise DTypeError(f"{name}() takes real arrays, got {x.dtype}; use npg.abs(x - npg.mean(x))")
+    return _as_floating(x)
+
+
+def _freedom(count: int, correction: float) -> float:
+    return float(count - correction) if count > correction else 0.0
+
+
+def _extreme_pull(xp: Any, g: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
+    """The cotangent, split equally among the elements that are the extreme."""
+    ties = x == unreduce(xp, y, x.shape, axis, keepdims)
+    one = xp.ones((), dtype=g.dtype, device=g.device)
+    share = xp.where(ties, one, 0.0)
+    count = xp.sum(share, axis=axis, keepdims=True)
+    spread = unreduce(xp, g, x.shape, axis, keepdims)
+    return xp.where(ties, spread / xp.where(count == 0, one, count), 0.0)
+
+
+def _extreme_jvp(xp: Any, g: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
+    """The mean of the tangents of the elements that are the extreme."""
+    ties = x == unreduce(xp, y, x.shape, axis, keepdims)
+    one = xp.ones((), dtype=g.dtype, device=g.device)
+    count = xp.sum(xp.where(ties, one, 0.0), axis=axis, keepdims=keepdims)
+    return xp.sum(xp.where(ties, g, 0.0), axis=axis, keepdims=keepdims) / count
+
+
+def _others_product(xp: Any, x: Any, axis: Any) -> Any:
+    """For each element the product of the others over `axis`, without dividing."""
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    if not axes:
+        return xp.ones_like(x)
+    kept = tuple(a for a in range(x.ndim) if a not in axes)
+    order = kept + axes
+    moved = xp.permute_dims(x, order)
+    shape = moved.shape
+    count = math.prod(x.shape[a] for a in axes)
+    flat = xp.reshape(moved, (math.prod(x.shape[a] for a in kept), count))
+    before = xp.cumulative_prod(flat, axis=1, include_initial=True)
+    after = xp.cumulative_prod(xp.flip(flat, axis=1), axis=1, include_initial=True)
+    first = xp.select(before, key=(slice(None), slice(0, count)))
+    second = xp.flip(xp.select(after, key=(slice(None), slice(0, count))), axis=1)
+    inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
+    return xp.permute_dims(xp.reshape(first * second, shape), inverse)
+
+
+def _cumulative_prod_pull(
+    xp: Any, g: Any, x: Any, y: Any, axis: int, include_initial: bool
+) -> Any:
+    """Sum over i >= k of g[i] times the product of x[j] for j <= i, j != k."""
+    if include_initial:
+        rest = (slice(None),) * axis + (slice(1, None),)
+        g, y = xp.select(g, key=rest), xp.select(y, key=rest)
+    if not bool(xp.any(x == 0)):
+        return _reversed_sum(xp, g * y, axis) / x
+    # Where an element is zero nothing can be divided by it: the products are built for each k,
+    # which takes n**2 of memory.
+    count = x.shape[axis]
+    moved = xp.moveaxis(x, axis, -1)
+    cotangent = xp.moveaxis(g, axis, -1)
+    steps = xp.arange(count, device=x.device)
+    own = steps[:, None] == steps[None, :]
+    without = xp.where(own, 1.0, moved[..., None, :])
+    products = xp.cumulative_prod(without, axis=moved.ndim)
+    later = steps[None, :] >= steps[:, None]
+    terms = xp.where(later, products * cotangent[..., None, :], 0.0)
+    return xp.moveaxis(xp.sum(terms, axis=-1), -1, axis)
+
+
+def _reversed_sum(xp: Any, g: Any, axis: int) -> Any:
+    return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
+
+
+def _cumulative_sum_transpose(xp: Any, g: Any, axis: int, include_initial: bool) -> Any:
+    if include_initial:
+        g = xp.select(g, key=(slice(None),) * axis + (slice(1, None),))
+    return _reversed_sum(xp, g, axis)
+
+
+def _std_pull(
+    xp: Any, g: Any, x: Any, y: Any, axis: Any, correction: float, keepdims: bool
+) -> Any:
+    count = math.prod(x.shape[a] for a in axis)
+    deviation = x - xp.mean(x, axis=axis, keepdims=True)
+    scale = unreduce(xp, y, x.shape, axis, keepdims) * _freedom(count, correction)
+    slope = xp.where(scale == 0, 0.0, deviation / xp.where(scale == 0, 1.0, scale))
+    return unreduce(xp, g, x.shape, axis, keepdims) * slope
+
+
+nonlinear(
+    cumulative_prod,
+    lambda xp, g, x, y, axis, include_initial: _cumulative_prod_pull(
+        xp, g, x, y, axis, include_initial
+    ),
+    dtype="promote",
+)
+linear(
+    cumulative_sum,
+    lambda xp, g, axis, include_initial: _cumulative_sum_transpose(xp, g, axis, include_initial),
+)
+nonlinear(
+    max,
+    lambda xp, g, x, y, axis, keepdims: _extreme_pull(xp, g, x, y, axis, keepdims),
+    dtype="promote",
+    jvp=lambda xp, g, x, y, axis, keepdims: _extreme_jvp(xp, g, x, y, axis, keepdims),
+    masks=True,
+)
+nonlinear(
+    min,
+    lambda xp, g, x, y, axis, keepdims: _extreme_pull(xp, g, x, y, axis, keepdims),
+    dtype="promote",
+    jvp=lambda xp, g, x, y, axis, keepdims: _extreme_jvp(xp, g, x, y, axis, keepdims),
+    masks=True,
+)
+nonlinear(
+    prod,
+    lambda xp, g, x, axis, keepdims: unreduce(xp, g, x.shape, axis, keepdims)
+    * _others_product(xp, x, axis),
+    dtype="promote",
+    domain=POSITIVE,
+)
+nonlinear(
+    std,
+    lambda xp, g, x, y, axis, correction, keepdims: _std_pull(
+        xp, g, x, y, axis, correction, keepdims
+    ),
+)
+linear(
+    sum,
+    lambda xp, g, x_shape, axis, keepdims: unreduce(xp, g, x_shape, axis, keepdims),
+)
+
+__all__ = [
+    "cumulative_prod",
+    "cumulative_sum",
+    "kept_shape",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "std",
+    "sum",
+    "var",
+]
