@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, cast
+import typing
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,16 @@ Raw = Any
 def astype(x: Raw, dtype: Any) -> Raw:
     """NumPy's function refuses the scalars that its own 0-d results are."""
     return x.astype(dtype)
+
+
+def cast(x: Raw, *, dtype: Any) -> Raw:
+    """The method, as `astype`."""
+    return x.astype(dtype)
+
+
+def gather(x: Raw, *, key: Any) -> Raw:
+    """`x[key]`; NumPy takes every key."""
+    return x[key]
 
 
 def sum(x: Raw, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Raw:
@@ -107,7 +118,7 @@ def _best_erf() -> Callable[[Raw], Raw]:
         from scipy.special import erf as best
     except ImportError:
         return functools.partial(_kernels.erf, np)
-    return cast("Callable[[Raw], Raw]", best)
+    return typing.cast("Callable[[Raw], Raw]", best)
 
 
 def erf(x: Raw) -> Raw:
@@ -148,8 +159,10 @@ def log_softmax(x: Raw, *, axis: Any = -1) -> Raw:
 
 KERNELS: dict[str, Callable[..., Raw]] = {
     "astype": astype,
+    "cast": cast,
     "conj": conj,
     "erf": erf,
+    "gather": gather,
     "guarded_multiply": guarded_multiply,
     "matrix_transpose": matrix_transpose,
     "log_softmax": log_softmax,

@@ -25,8 +25,13 @@ def gather(x: Raw, *, key: Any) -> Raw:
     return library.asarray(np.asarray(_host(x)[host]), device=x.device)
 
 
+def take(x: Raw, indices: Raw, *, axis: int = 0) -> Raw:
+    """As the library's; indices of more than one dimension too, which the standard leaves out."""
+    return gather(x, key=(*(slice(None),) * axis, indices))
+
+
 def _host(x: Raw) -> np.ndarray[Any, Any]:
     return np.asarray(np.from_dlpack(x.to_device(library.Device("CPU_DEVICE"))))
 
 
-KERNELS: dict[str, Callable[..., Raw]] = {"asarray": asarray, "gather": gather}
+KERNELS: dict[str, Callable[..., Raw]] = {"asarray": asarray, "gather": gather, "take": take}

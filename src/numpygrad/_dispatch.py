@@ -204,8 +204,8 @@ def to_common_dtype(
 
 
 def convert(x: Array, dtype: DType) -> Array:
-    """`x` in another dtype, by the recorded op `astype`."""
-    return apply(BY_NAME["astype"].function, x, dtype=x._type.with_dtype(dtype).raw_dtype)
+    """`x` in another dtype, by the recorded op `cast`."""
+    return apply(BY_NAME["cast"].function, x, dtype=x._type.with_dtype(dtype).raw_dtype)
 
 
 def promoted(name: str, *operands: Operand) -> list[Array]:

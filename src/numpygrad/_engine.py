@@ -160,7 +160,7 @@ def seed_for(y: Array, grad: Any) -> Array:
         grad = apply(BY_NAME["transfer"].function, grad, device=str(type_.device)) if (
             grad.device is not type_.device
         ) else grad
-        grad = apply(BY_NAME["astype"].function, grad, dtype=type_.raw_dtype)
+        grad = apply(BY_NAME["cast"].function, grad, dtype=type_.raw_dtype)
     return grad
 
 

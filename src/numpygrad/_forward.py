@@ -145,22 +145,21 @@ def _own_rule(op: Op, node: Node, t: Array) -> Array:
 
 
 def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Array:
-    """The pullback is linear in the cotangent; its transpose is the tangent map."""
+    """The pullback is linear in the cotangent; its adjoint is the tangent map."""
     with _modes.enable_grad():
         g = wrap(_output_zeros(node, t)._data, node.type)
         g._node = leaf(node.type)
         pull = op.pulls(RECORDED_CAREFUL, len(given_parents(node)))[i]
         pulled: Array = pull(node, g)  # type: ignore[misc]  # tracked operands have a rule
-        from numpygrad.ops.elementwise import conj
-
         found = propagate(
             pulled._node,  # type: ignore[arg-type]  # it depends on g
-            conj(t),
+            t,
             recorded=True,
             retain_graph=True,
             targets={g._node},
         )
-    return conj(found.totals[g._node][0])
+    total: Array = found.totals[g._node][0]
+    return total
 
 
 def given_parents(node: Node) -> Sequence[Node | None]:

@@ -65,7 +65,7 @@ def put(xp: Any, x: RawArray, value: RawArray, *, key: Any) -> RawArray:
     """
     if is_basic(key):
         out = xp.asarray(x, copy=True)
-        out[key] = value
+        out[_with_ellipsis(key)] = value
         return out
     positions = _positions(xp, key, x.shape, x.device)
     values = xp.reshape(xp.broadcast_to(value, positions.shape), (-1,))
@@ -85,9 +85,25 @@ def is_basic(key: Any) -> bool:
     return type(key) is int or type(key) is slice or key is None or key is ...
 
 
-def getitem(xp: Any, x: RawArray, *, key: Any) -> RawArray:
-    """`x[key]`, as a function."""
-    return x[key]
+def select(xp: Any, x: RawArray, *, key: Any) -> RawArray:
+    """`x[key]` for a basic key."""
+    return x[_with_ellipsis(key)]
+
+
+def gather(xp: Any, x: RawArray, *, key: Any) -> RawArray:
+    """`x[key]`, whatever the key."""
+    return x[_with_ellipsis(key) if is_basic(key) else key]
+
+
+def _with_ellipsis(key: Any) -> tuple[Any, ...]:
+    """The key with `...` at its end: the standard does not supply what is left out."""
+    parts = key if type(key) is tuple else (key,)
+    return parts if any(part is ... for part in parts) else (*parts, ...)
+
+
+def cast(xp: Any, x: RawArray, *, dtype: Any) -> RawArray:
+    """`x` in another dtype."""
+    return xp.astype(x, dtype)
 
 
 def spread(xp: Any, x: RawArray, shape: Shape) -> RawArray:
@@ -218,17 +234,18 @@ def log_softmax(xp: Any, x: RawArray, *, axis: Any = -1) -> RawArray:
 
 
 DEFAULTS: dict[str, Callable[..., Any]] = {
+    "cast": cast,
     "clip_high": clip_high,
     "clip_low": clip_low,
     "erf": erf,
-    "gather": getitem,
+    "gather": gather,
     "guarded_multiply": guarded_multiply,
     "log_softmax": log_softmax,
     "logsumexp": logsumexp,
     "put": put,
     "relu": relu,
     "scatter": scatter,
-    "select": getitem,
+    "select": select,
     "sigmoid": sigmoid,
     "softmax": softmax,
     "softplus": softplus,

@@ -205,6 +205,8 @@ class Op:
             raise TypeError(
                 f"{self.name}: {len(self.rules)} rules for {len(self.arrays)} arrays {self.arrays}"
             )
+        if taken := {"xp", "g", "y", "index"} & {*self.arrays, *self.parameters}:
+            raise TypeError(f"{self.name}: the name {taken} of a parameter has a meaning in rules")
         known = {"xp", "y", *self.arrays, *self.parameters}
         known |= {f"{a}_{what}" for a in self.arrays for what in AVALS}
         known |= {"g"} if self.kind != "elementwise" else set()

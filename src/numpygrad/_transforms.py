@@ -310,7 +310,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
         if t.shape != x.shape:
             raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
         seeds[cast("Node", x._node)] = t if t.dtype == x.dtype else apply(
-            BY_NAME["astype"].function, t, dtype=x._type.raw_dtype
+            BY_NAME["cast"].function, t, dtype=x._type.raw_dtype
         )
     nested = _is_nested(primals, chosen) or _is_nested(tangents, chosen)
     outputs = leaves_of(result)

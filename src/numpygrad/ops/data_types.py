@@ -30,6 +30,11 @@ def astype(
     return asarray(x, dtype=dtype, device=device, copy=True if copy else None)
 
 
+def cast(x: Array, /, *, dtype: Any) -> Array:
+    """`x` in the backend's own `dtype`: the op behind `astype`, and behind promotion."""
+    return apply(cast, x, dtype=dtype)
+
+
 def can_cast(from_: DTypeLike | Array, to: DTypeLike, /) -> bool:
     """Whether promotion can take `from_` to `to`."""
     source = from_.dtype if isinstance(from_, Array) else as_dtype(from_)
@@ -116,4 +121,4 @@ def _cast_back(xp: Any, g: Any, dtype: Any) -> Any:
     return xp.astype(g, dtype)
 
 
-linear(astype, lambda xp, g, x_dtype: _cast_back(xp, g, x_dtype), dtype="own")
+linear(cast, lambda xp, g, x_dtype: _cast_back(xp, g, x_dtype), dtype="own")

@@ -37,9 +37,9 @@ def gather(x: Array, /, *, key: Any) -> Array:
     return apply(gather, x, key=as_key(x, key))
 
 
-def scatter(g: Array, /, *, key: Any, shape: Shape) -> Array:
-    """Zeros of `shape` with `g` added at `key`, repeats accumulating: the transpose of `x[key]`."""
-    return apply(scatter, g, key=as_raw_key(g, key), shape=shape)
+def scatter(x: Array, /, *, key: Any, shape: Shape) -> Array:
+    """Zeros of `shape` with `x` added at `key`, repeats accumulating: the transpose of `z[key]`."""
+    return apply(scatter, x, key=as_raw_key(x, key), shape=shape)
 
 
 def put(x: Array, value: Array, /, *, key: Any) -> Array:

@@ -1,0 +1,212 @@
+"""The laws of the op table, stated once over every row and every backend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import numpygrad as npg
+from numpygrad._op import BY_NAME, Op
+from numpygrad.errors import VersionError
+from numpygrad.testing import REAL_ONLY, Sample, check_grads, samples
+
+DEVICES = ["cpu", "jax:cpu:0", "strict:cpu"]
+SAMPLES = list(samples())
+SMALL = [s for s in SAMPLES if all(n > 0 for shape in s.shapes for n in shape)]
+COMPLEX = [s for s in SMALL if s.op.name not in REAL_ONLY]
+UNARY_FLOAT = [op for op in BY_NAME.values() if op.kind == "elementwise" and len(op.arrays) == 1]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    try:
+        npg.zeros(1, device=name)
+    except npg.errors.BackendError as error:
+        pytest.skip(str(error))
+    return name
+
+
+def ids(values: list[Sample]) -> list[str]:
+    return [str(value) for value in values]
+
+
+def arrays(sample: Sample, device: str, dtype: str = "float64", **options: bool) -> list[npg.Array]:
+    return [npg.array(v, device=device, **options) for v in sample.operands(dtype)]
+
+
+@pytest.mark.parametrize("op", BY_NAME.values(), ids=list(BY_NAME))
+def test_every_differentiable_row_has_samples(op: Op) -> None:
+    assert not op.differentiable or any(s.op is op for s in SAMPLES)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
+def test_value_is_that_of_numpy(sample: Sample, dtype: str, device: str) -> None:
+    found = sample.call(*arrays(sample, device, dtype))
+
+    reference = getattr(np, sample.op.name, None)
+    if sample.op.kind == "elementwise" and reference is not None:
+        expected = reference(*sample.operands(dtype))
+    else:
+        expected = sample.call(*arrays(sample, "numpy:cpu", dtype)).numpy()
+    tolerance = 1e-13 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(found.numpy(), expected, rtol=tolerance, atol=tolerance)
+    assert found.dtype == expected.dtype == dtype
+    assert found.shape == expected.shape
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
+def test_first_derivative_in_both_modes(sample: Sample, device: str) -> None:
+    check_grads(sample.call, sample.operands(), order=1, device=device)
+
+
+@pytest.mark.parametrize("sample", SMALL, ids=ids(SMALL))
+def test_second_derivative_in_both_modes(sample: Sample) -> None:
+    check_grads(sample.call, sample.operands(), order=2)
+
+
+@pytest.mark.parametrize("sample", COMPLEX, ids=ids(COMPLEX))
+def test_derivatives_of_complex_arrays(sample: Sample) -> None:
+    check_grads(sample.call, sample.operands("complex128"), order=2)
+
+
+@pytest.mark.parametrize("sample", COMPLEX, ids=ids(COMPLEX))
+def test_values_of_complex_arrays_agree(sample: Sample, device: str) -> None:
+    found = sample.call(*arrays(sample, device, "complex128"))
+
+    expected = sample.call(*arrays(sample, "numpy:cpu", "complex128"))
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
+    assert found.dtype == expected.dtype
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("sample", SMALL, ids=ids(SMALL))
+def test_gradient_has_dtype_shape_and_device_of_its_input(
+    sample: Sample, dtype: str, device: str
+) -> None:
+    if dtype == "complex64" and sample.op.name in REAL_ONLY:
+        dtype = "float32"
+    inputs = arrays(sample, device, dtype, requires_grad=True)
+
+    y = sample.call(*inputs)
+    y.backward(npg.ones(y.shape, dtype=y.dtype, device=device))
+
+    for x in inputs:
+        assert x.grad is not None
+        assert (x.grad.dtype, x.grad.shape, x.grad.device) == (x.dtype, x.shape, x.device)
+
+
+@pytest.mark.parametrize("sample", SMALL, ids=ids(SMALL))
+def test_write_to_an_input_after_use_raises_iff_a_rule_reads_it(
+    sample: Sample, device: str
+) -> None:
+    inputs = [x * 1.0 for x in arrays(sample, device, requires_grad=True)]
+    if sample.op.variadic or len(sample.op.arrays) < len(inputs):
+        pytest.skip("the op's operands are not the sample's one to one")
+    y = sample.call(*inputs)
+    read = [x for x in inputs if any(_shares(x, saved) for saved in _saved_by(y, sample.op))]
+
+    for x in inputs:
+        if not any(x is r for r in read):
+            x += 1.0
+    y.backward(npg.ones(y.shape, device=device), retain_graph=True)
+
+    for x in read:
+        x += 1.0
+        with pytest.raises(VersionError, match=f"{sample.op.name}: its saved"):
+            y.backward(npg.ones(y.shape, device=device), retain_graph=True)
+
+
+def _saved_by(y: npg.Array, op: Op) -> list[npg.Array]:
+    """What the nodes of one op behind `y` saved of their inputs."""
+    found, todo = [], [y._node]
+    while todo:
+        node = todo.pop()
+        if node is not None:
+            found += [x for x in node.inputs if x is not None and node.op.name == op.name]
+            todo += node.parents
+    return found
+
+
+def _shares(x: npg.Array, saved: npg.Array) -> bool:
+    return saved is x or (
+        saved._alias is not None
+        and x._alias is not None
+        and saved._alias.storage is x._alias.storage
+    )
+
+
+@pytest.mark.parametrize("op", UNARY_FLOAT, ids=[op.name for op in UNARY_FLOAT])
+def test_nan_and_infinity_pass_through_as_in_numpy(op: Op, device: str) -> None:
+    values = np.asarray([np.nan, np.inf, -np.inf, 0.0])
+    reference = getattr(np, op.name, None)
+    if reference is None:
+        pytest.skip("NumPy has no such function")
+    with np.errstate(all="ignore"):
+        found = op.function(npg.asarray(values, device=device))
+        expected = reference(values)
+
+    np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "bool"])
+@pytest.mark.parametrize("op", [op for op in UNARY_FLOAT if op.dtype == "float"], ids=lambda op: op.name)
+def test_integers_promote_to_the_default_float(op: Op, dtype: str, device: str) -> None:
+    x = npg.asarray(np.ones(2, dtype=dtype), device=device)
+
+    with np.errstate(all="ignore"):
+        assert op.function(x).dtype == npg.float64
+
+
+def test_a_wrong_rule_is_found() -> None:
+    """The laws themselves: with any rule of any row made wrong, the first one fails."""
+    unnoticed = []
+    for op in list(BY_NAME.values()):
+        for i, rule in enumerate(op.rules):
+            if rule is None:
+                continue
+            with _wrong(op, i):
+                if not any(_fails(s) for s in SMALL if s.op is op):
+                    unnoticed.append((op.name, i))
+    # Real and imaginary parts, and conjugates, of real arrays do not come to their rules.
+    expected = {("conj", 0), ("imag", 0), ("real", 0), ("copysign", 1), ("cast", 0)}
+    assert set(unnoticed) <= expected
+
+
+class _wrong:  # noqa: N801 (a context manager, read as an adjective)
+    """A context in which a pullback of an op gives half as much again."""
+
+    def __init__(self, op: Op, index: int) -> None:
+        self.op, self.index = op, index
+
+    def __enter__(self) -> None:
+        self.raw = self.op.raw
+        self.pulls = dict(self.op._pulls)
+        self.op.raw = ()
+        for mode_and_count, pulls in self.pulls.items():
+            self.op._pulls[mode_and_count] = tuple(
+                self._spoilt(p) if self.op.variadic or i == self.index else p
+                for i, p in enumerate(pulls)
+            )
+        if self.raw:
+            self.op.raw = tuple(
+                self._spoilt(p) if i == self.index else p for i, p in enumerate(self.raw)
+            )
+
+    def __exit__(self, *error: object) -> None:
+        self.op.raw = self.raw
+        self.op._pulls.clear()
+        self.op._pulls.update(self.pulls)
+
+    @staticmethod
+    def _spoilt(pull):  # type: ignore[no-untyped-def]
+        return None if pull is None else lambda node, g: pull(node, g) * 1.5
+
+
+def _fails(sample: Sample) -> bool:
+    try:
+        check_grads(sample.call, sample.operands(), order=1, modes=("reverse",))
+    except AssertionError:
+        return True
+    return False
