@@ -45,6 +45,16 @@ def min(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
     return np.minimum.reduce(x, axis, None, None, keepdims)
 
 
+def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Raw:
+    """Without the 0.5 us in which a device other than the CPU is looked for."""
+    return np.ones(shape, dtype)
+
+
+def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Raw:
+    """As `ones`."""
+    return np.zeros(shape, dtype)
+
+
 def reshape(x: Raw, shape: tuple[int, ...], *, copy: bool | None = None) -> Raw:
     """The method; `copy` as the standard has it."""
     if copy:
@@ -67,9 +77,9 @@ def matrix_transpose(x: Raw) -> Raw:
 def select(x: Raw, *, key: Any) -> Raw:
     """`x[key]`; a single element stays an array that shares the memory, as any basic index does."""
     out = x[key]
-    if isinstance(out, np.generic) and isinstance(x, np.ndarray):
-        out = x[(*key, ...) if isinstance(key, tuple) else (key, ...)]
-    return out
+    if isinstance(out, np.ndarray):
+        return out
+    return x[(*key, ...) if isinstance(key, tuple) else (key, ...)]
 
 
 def scatter(g: Raw, *, key: Any, shape: tuple[int, ...]) -> Raw:
@@ -95,7 +105,7 @@ def spread(x: Raw, shape: tuple[int, ...]) -> Raw:
 def guarded_multiply(g: Raw, partial: Raw) -> Raw:
     """`g * partial`, with 0 * inf = 0; whether there is a NaN to mend is seen from one dot product."""
     out = g * partial
-    check = np.vdot(out, out)
+    check = out.dot(out) if out.ndim == 1 else np.vdot(out, out)
     if check == check:  # noqa: PLR0124 (false for NaN)
         return out
     return g * np.where((g == 0) & ~np.isfinite(partial), 0, partial)
@@ -168,6 +178,7 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "log_softmax": log_softmax,
     "max": max,
     "min": min,
+    "ones": ones,
     "permute_dims": permute_dims,
     "prod": prod,
     "relu": relu,
@@ -178,4 +189,5 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "spread": spread,
     "sum": sum,
     "unstack": unstack,
+    "zeros": zeros,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -64,11 +65,13 @@ def _arithmetic(name: str) -> BinaryMethod:
         fast = type_.fast
         if fast is None or _modes.unusual:
             return _general(name, self, other)
+        found = None
         if type(other) is Array:
             if other._type is not type_:
                 return _general(name, self, other)
         elif type(other) is float or type(other) is int:
-            other = type_.scalars.get(other) or scalar(type_, other)
+            found = type_.scalars.get(other)
+            other = scalar(type_, other) if found is None else found
         else:
             return _general(name, self, other)
         data = fast[name](self._data, other._data)
@@ -84,21 +87,32 @@ def _arithmetic(name: str) -> BinaryMethod:
         if op is None:
             op = BY_NAME[name]
             plans = tuple(op.plan(t) for t in ((True, False), (False, True), (True, True)))
-        saves = plans[0 if node2 is None else 1 if node1 is None else 2]
-        (save1, save2), save_output, _ = saves
         node = Node()
         node.sequence = tick()
         node.op = op
         node.type = type_
         node.parents = (node1, node2)
+        if node2 is None:
+            (save1, save2), save_output, _ = plans[0]
+            shape = node1.shape if other is found else data.shape
+            fits = shape == node1.shape
+        elif node1 is None:
+            (save1, save2), save_output, _ = plans[1]
+            shape = data.shape
+            fits = shape == node2.shape
+        else:
+            (save1, save2), save_output, _ = plans[2]
+            shape = node1.shape
+            fits = shape == node2.shape
+            if not fits:
+                shape = data.shape
+        node.shape = shape
         node.inputs = (self if save1 else None, other if save2 else None)
         node.output = data if save_output else None
         node.alias = None
-        shape = data.shape
-        if self._data.shape == shape and (node2 is None or other._data.shape == shape):
-            node.avals = None
-        else:
-            node.avals = ((self._data.shape, type_), (other._data.shape, type_))
+        node.avals = (
+            None if fits else ((self._data.shape, type_), (other._data.shape, type_))
+        )
         node.params = NO_PARAMS
         out._node = node
         return out
@@ -114,7 +128,7 @@ def _reflected(name: str, forward: BinaryMethod | None = None) -> BinaryMethod:
     def operator(self: Array, other: Operand, /) -> Array:
         type_ = self._type
         if forward is not None and type_.fast and (type(other) is float or type(other) is int):
-            return forward(type_.scalars.get(other) or scalar(type_, other), self)
+            return forward(scalar(type_, other), self)
         return _general(name, other, self)
 
     operator.__name__ = operator.__qualname__ = f"reflected_{name}"
@@ -224,7 +238,7 @@ class Array:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self._data.shape, dtype=np.int64))
+        return math.prod(self._data.shape)
 
     @property
     def dtype(self) -> DType:
@@ -253,7 +267,7 @@ class Array:
         if strides is not None:
             return tuple(strides)
         shape = self.shape
-        steps = (int(np.prod(shape[i + 1 :], dtype=np.int64)) for i in range(len(shape)))
+        steps = (math.prod(shape[i + 1 :]) for i in range(len(shape)))
         return tuple(step * self.itemsize for step in steps)
 
     @property
@@ -317,7 +331,7 @@ class Array:
                     f"only floating arrays can require grad, not {self.dtype}; convert with "
                     "x.astype(npg.float64)"
                 )
-            self._node = leaf(self._type)
+            self._node = leaf(self._type, self.shape)
 
     @property
     def comp_grad(self) -> bool:

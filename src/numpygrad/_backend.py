@@ -147,6 +147,7 @@ class ArrayType:
         "fast",
         "is_complex",
         "is_floating",
+        "kernels",
         "raw_dtype",
         "scalars",
         "xp",
@@ -164,6 +165,7 @@ class ArrayType:
         self.fast: Mapping[str, Callable[..., Any]] | None = (
             backend.fast if backend.fast and dtype in (float32, DEFAULT_FLOAT) else None
         )
+        self.kernels: dict[Any, Callable[..., Any]] = {}
         self.scalars: dict[Any, Any] = {}
         self._siblings = siblings
         self._by_raw_dtype: dict[Any, ArrayType] = {}

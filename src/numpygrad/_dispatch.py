@@ -43,6 +43,7 @@ def apply_unary(function: Callable[..., Array], x: Operand) -> Array:
             node.sequence = tick()
             node.op = op
             node.type = type_
+            node.shape = parent.shape
             node.parents = (parent,)
             node.inputs = (x,) if save_input else (None,)
             node.output = data if save_output else None
@@ -54,86 +55,113 @@ def apply_unary(function: Callable[..., Array], x: Operand) -> Array:
     return apply(function, x)
 
 
-def apply(function: Callable[..., Any], /, *operands: Operand | None, **params: Any) -> Array:
+def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) -> Array:
     """The result of the op whose row `function` has, recorded if an operand is tracked.
 
-    Operands may be Arrays of one device, Python scalars, NumPy arrays and scalars; `None` for an
-    optional one that is absent. `params` go to the kernel as they are.
+    Operands may be Arrays of one device, Python scalars, NumPy arrays and scalars. `params` go to the
+    kernel as they are.
     """
     op = TABLE[function]
-    arrays, type_ = _alike(op, operands)
-    kernel = getattr(type_.xp, op.name)
-    raw = [None if x is None else x._data for x in arrays]
+    first = operands[0]
+    type_ = first._type if type(first) is Array else None
+    tracked = False
+    if type_ is not None and (type_.is_floating or op.dtype != "float"):
+        converts = op.dtype != "own"
+        for x in operands:
+            if type(x) is not Array or (converts and x._type is not type_) or x._type.device is not type_.device:
+                type_ = None
+                break
+            if x._node is not None:
+                tracked = True
+    else:
+        type_ = None
+    if type_ is None:
+        operands = _alike(op, operands)  # type: ignore[assignment]  # Arrays are operands
+        type_ = operands[0]._type  # type: ignore[union-attr]  # Arrays from here on
+        tracked = any(x._node is not None for x in operands)  # type: ignore[union-attr]
+    arrays: Sequence[Array] = operands  # type: ignore[assignment]  # Arrays from here on
+    kernel = type_.kernels.get(op)
+    if kernel is None:
+        kernel = type_.kernels[op] = getattr(type_.xp, op.name)
     try:
-        data = kernel(raw, **params) if op.variadic else kernel(*raw, **params)
+        if op.variadic:
+            data = kernel([x._data for x in arrays], **params)
+        elif len(arrays) == 1:
+            data = kernel(arrays[0]._data, **params)
+        elif len(arrays) == 2 and not params:  # noqa: PLR2004 (spelled out, as `*` costs 150 ns)
+            data = kernel(arrays[0]._data, arrays[1]._data)
+        else:
+            data = kernel(*[x._data for x in arrays], **params)
     except (ValueError, TypeError) as error:
         _explain(op, arrays, error)
         raise
-    out = wrap(data, type_.of(data))
-    if op.differentiable and any(x is not None and x._node is not None for x in arrays):
-        if not _modes.unusual or _modes.is_grad_enabled():
-            record(op, out, arrays, params)
+    out = new()
+    out._data = data
+    out._type = type_ if data.dtype is type_.raw_dtype else type_.of(data)
+    out._alias = None
+    out._node = None
+    if tracked and op.differentiable and (not _modes.unusual or _modes.is_grad_enabled()):
+        record(op, out, arrays, params)
     if op.view:
-        _alias_if_view(op, out, arrays[0], params)  # type: ignore[arg-type]  # a view has an operand
+        _alias_if_view(op, out, arrays[0], params)
     return out
 
 
-def record(op: Op, out: Array, operands: Sequence[Array | None], params: dict[str, Any]) -> None:
+def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]) -> None:
     """Give `out` a node: the op, its parents, and what the rules of the tracked ones read."""
-    if not out._type.is_floating:
+    type_ = out._type
+    if not type_.is_floating:
         return
-    tracked = tuple(x is not None and x._node is not None for x in operands)
-    plan = op.plan(tracked)
-    if out._type.is_complex or any(x is not None and x._type.is_complex for x in operands):
-        op = op.conjugating
+    shape = out._data.shape
+    fits = True
+    conjugates = type_.is_complex
+    if len(operands) == 1:
+        x = operands[0]
+        parents: tuple[Node | None, ...] = (x._node,)
+        plan = op.plan((True,)) if op.unary_plan is None else op.unary_plan
+        inputs: tuple[Array | None, ...] = (x,) if plan.inputs[0] else (None,)
+        fits = x._data.shape == shape
+        conjugates = conjugates or x._type.is_complex
+    else:
+        parents = tuple([x._node for x in operands])
+        plan = op.plan(tuple([p is not None for p in parents]))
+        inputs = tuple(
+            [x if save else None for x, save in zip(operands, plan.inputs, strict=True)]
+        )
+        for x in operands:
+            fits = fits and x._data.shape == shape
+            conjugates = conjugates or x._type.is_complex
     node = Node()
     node.sequence = tick()
-    node.op = op
-    node.type = out._type
-    node.parents = tuple(None if x is None else x._node for x in operands)
-    node.inputs = tuple(
-        x if save else None for x, save in zip(operands, plan.inputs, strict=True)
-    )
+    node.op = op.conjugating if conjugates else op
+    node.type = type_
+    node.shape = shape
+    node.parents = parents
+    node.inputs = inputs
     node.output = out._data if plan.output else None
     node.alias = out._alias
-    shape = out.shape
-    if plan.avals or any(t and x.shape != shape for t, x in zip(tracked, operands, strict=True)):  # type: ignore[union-attr]  # tracked
-        node.avals = tuple(None if x is None else (x.shape, x._type) for x in operands)
-    else:
-        node.avals = None
+    node.avals = (
+        None if fits and not plan.avals else tuple([(x._data.shape, x._type) for x in operands])
+    )
     node.params = params
     out._node = node
 
 
 def _alias_if_view(op: Op, out: Array, x: Array, params: dict[str, Any]) -> None:
     """Note that `out` is a view of `x`, if on NumPy it would share its memory."""
-    if not x._type.backend.mutable or np.may_share_memory(out.numpy(), x.numpy()):
+    if not x._type.backend.mutable or np.may_share_memory(out._data, x._data):
         attach_view(out, x, op.function, params)
 
 
-def _alike(
-    op: Op, operands: tuple[Operand | None, ...]
-) -> tuple[Sequence[Array | None], ArrayType]:
+def _alike(op: Op, operands: Sequence[Operand]) -> Sequence[Array]:
     """The operands as Arrays of one device, and of one dtype where the row asks for it."""
-    type_: ArrayType | None = None
-    alike = True
-    for x in operands:
-        if type(x) is not Array:
-            alike = alike and x is None and op.dtype == "own"
-        elif type_ is None:
-            type_ = x._type
-        elif x._type is not type_:
-            alike = False
-    if type_ is not None and alike and (op.dtype != "float" or type_.is_floating):
-        return operands, type_  # type: ignore[return-value]  # every one was looked at
     arrays = as_arrays(op.name, operands)
     if op.dtype != "own":
-        arrays = to_common_dtype(arrays, operands, float_wanted=op.dtype == "float")
-    first = next(x for x in arrays if x is not None)
-    return arrays, first._type
+        arrays = to_common_dtype(arrays, float_wanted=op.dtype == "float")
+    return arrays
 
 
-def as_arrays(name: str, operands: Sequence[Operand | None]) -> list[Array | None]:
+def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
     """The operands as Arrays of one device; Python scalars take the dtype of the others.
 
     Raises
@@ -155,9 +183,9 @@ def as_arrays(name: str, operands: Sequence[Operand | None]) -> list[Array | Non
     common = dtypes[0] if dtypes else None
     for dtype in dtypes[1:]:
         common = promote(cast("DType", common), dtype)
-    arrays: list[Array | None] = []
+    arrays: list[Array] = []
     for x in operands:
-        if x is None or isinstance(x, Array):
+        if isinstance(x, Array):
             arrays.append(x)
         elif isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
             dtype = promote_scalar(common, type(x)) if common is not None else np.asarray(x).dtype
@@ -189,18 +217,14 @@ def from_numpy(values: np.ndarray[Any, Any], type_: ArrayType) -> RawArray:
     return type_.xp.asarray(values, dtype=type_.raw_dtype, device=type_.device.raw)
 
 
-def to_common_dtype(
-    arrays: Sequence[Array | None], operands: Sequence[Any], *, float_wanted: bool = False
-) -> list[Array | None]:
-    """The arrays converted to the dtype they promote to; Python scalars among `operands` are weak."""
-    dtype: DType | None = None
-    for x in arrays:
-        if x is not None:
-            dtype = x.dtype if dtype is None else promote(dtype, x.dtype)
-    assert dtype is not None  # noqa: S101 (an op has at least one operand)
+def to_common_dtype(arrays: Sequence[Array], *, float_wanted: bool = False) -> list[Array]:
+    """The arrays converted to the dtype they promote to."""
+    dtype = arrays[0].dtype
+    for x in arrays[1:]:
+        dtype = promote(dtype, x.dtype)
     if float_wanted:
         dtype = floating(dtype)
-    return [x if x is None or x.dtype == dtype else convert(x, dtype) for x in arrays]
+    return [x if x.dtype == dtype else convert(x, dtype) for x in arrays]
 
 
 def convert(x: Array, dtype: DType) -> Array:
@@ -210,8 +234,7 @@ def convert(x: Array, dtype: DType) -> Array:
 
 def promoted(name: str, *operands: Operand) -> list[Array]:
     """The operands as Arrays of one device and of the dtype they promote to."""
-    arrays = as_arrays(name, operands)
-    return cast("list[Array]", to_common_dtype(arrays, operands))
+    return to_common_dtype(as_arrays(name, operands))
 
 
 def require_kind(name: str, x: Array, kinds: str, expected: str) -> None:
@@ -220,9 +243,9 @@ def require_kind(name: str, x: Array, kinds: str, expected: str) -> None:
         raise DTypeError(f"{name}() takes {expected} arrays, got {x.dtype}; convert with x.astype(...)")
 
 
-def _explain(op: Op, arrays: Sequence[Array | None], error: Exception) -> None:
+def _explain(op: Op, arrays: Sequence[Array], error: Exception) -> None:
     """Raise a `ShapeError` if a backend's error came from shapes that do not broadcast."""
-    shapes = [x.shape for x in arrays if x is not None]
+    shapes = [x.shape for x in arrays]
     if op.kind not in ("elementwise", "discrete") or len(shapes) < 2:  # noqa: PLR2004 (a pair)
         return
     try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
-from numpygrad._backend import ArrayType
+from numpygrad._backend import Backend
 from numpygrad._dispatch import apply, from_numpy
 from numpygrad._kernels import sum_to
 from numpygrad._node import Node
@@ -24,7 +24,7 @@ class Cotangents(NamedTuple):
     """What a pass found."""
 
     totals: dict[Node, tuple[Any, bool]]
-    """The cotangent of each leaf or target reached, and whether the engine alone holds it."""
+    """For each leaf or target reached its cotangent, and whether the engine alone holds it."""
     escaped: bool
     """Whether tracked arrays from before the oldest target were met: the result depends on them too."""
 
@@ -35,6 +35,7 @@ def propagate(
     *,
     recorded: bool,
     retain_graph: bool,
+    enter_scope: Callable[[Backend], None],
     targets: Collection[Node] | None = None,
 ) -> Cotangents:
     """Cotangents of the leaves behind `root`, or of `targets`, given that of `root`.
@@ -43,98 +44,91 @@ def propagate(
     and every step is an op. A chain is followed without any bookkeeping; where nodes branch, a heap
     on the sequence number keeps the latest first, so that a node is visited once, its cotangent complete.
     """
-    totals: dict[Node, tuple[Any, bool]] = {}
-    if root.op is None or (targets is not None and root in targets):
-        return Cotangents({root: (seed, False)} if targets is None or root in targets else {}, False)
-    floor = min((target.sequence for target in targets), default=0) if targets is not None else 0
-    escaped = False
-    careful = False
-    pending: dict[int, tuple[Node, Any, bool]] = {}
+    held_by: dict[int, list[Any]] = {}
+    if root.op is None or (targets and root in targets):
+        return _found({0: [root, seed, False]}, targets, escaped=False)
+    floor = min(target.sequence for target in targets) if targets else 0
+    escaped = careful = False
     heap: list[int] = []
+    backend = root.type.backend
+    add = _add_arrays if recorded else backend.accumulate
     node, g = root, seed
-    with contextlib.ExitStack() as scopes:
-        while True:
-            op = node.op
-            parents = node.parents
-            if node.inputs is None:
-                raise GraphError(
-                    f"backward through {op.name} a second time, but what it saved was released by the "  # type: ignore[union-attr]  # leaves are not expanded
-                    "first; pass retain_graph=True to the first backward()"
-                )
-            if recorded or careful or op.variadic:  # type: ignore[union-attr]  # leaves are not expanded
-                pulls = op.pulls(Mode(recorded, careful), len(parents))  # type: ignore[union-attr, arg-type]
+    while True:
+        op: Any = node.op
+        parents: Any = node.parents
+        if node.inputs is None:
+            raise GraphError(
+                f"backward through {op.name} a second time, but what it saved was released by the "
+                "first; pass retain_graph=True to the first backward()"
+            )
+        if recorded or op.variadic:
+            pulls = op.pulls(Mode(recorded, careful), len(parents))
+        else:
+            pulls = op.raw_careful if careful else op.raw
+        avals: Any = node.avals
+        ahead: Node | None = None
+        ahead_g: Any = None
+        for i, parent in enumerate(parents):
+            if parent is None:
+                continue
+            sequence = parent.sequence
+            if sequence < floor:
+                escaped = True
+                continue
+            held = held_by.get(sequence)
+            if op.sparse and held is not None and held[2] and not recorded and backend.add_at:
+                backend.add_at(held[1], node.params["key"], g)
+                continue
+            contribution = pulls[i](node, g)
+            if avals is not None and contribution.shape != avals[i][0]:
+                xp = g._rule_namespace() if recorded else node.type.xp
+                contribution = sum_to(xp, contribution, avals[i][0])
+            if held is not None:
+                held[1] = add(held[1], contribution, held[2])
+                held[2] = True
+            elif parent is ahead:
+                held_by[sequence] = [parent, add(ahead_g, contribution, False), True]
+                heappush(heap, -sequence)
+                ahead = None
+            elif parent.op is None or (targets and parent in targets):
+                owned = op.sparse and not recorded and backend.owned(contribution)
+                held_by[sequence] = [parent, contribution, owned]
+            elif ahead is None and not op.sparse:
+                ahead, ahead_g = parent, contribution
             else:
-                pulls = op.raw  # type: ignore[union-attr]
-            avals = node.avals
-            ahead: Node | None = None
-            ahead_g: Any = None
-            ahead_owned = False
-            for i, parent in enumerate(parents):  # type: ignore[arg-type]  # leaves are not expanded
-                if parent is None:
-                    continue
-                sequence = parent.sequence
-                if sequence < floor:
-                    escaped = True
-                    continue
-                is_end = parent.op is None if targets is None else parent in targets
-                if not is_end and parent.op is None:
-                    escaped = True
-                    continue
-                owned = False
-                if op.sparse and not recorded:  # type: ignore[union-attr]
-                    held = totals.get(parent) if is_end else pending.get(sequence)
-                    if held is not None and held[-1] and node.type.backend.add_at is not None:
-                        node.type.backend.add_at(held[-2], node.params["key"], g)
-                        continue
-                    contribution = pulls[i](node, g)  # type: ignore[misc]
-                    owned = node.type.backend.owned(contribution)
-                else:
-                    contribution = pulls[i](node, g)  # type: ignore[misc]  # tracked operands have a rule
-                    if avals is not None and contribution.shape != avals[i][0]:  # type: ignore[index]
-                        xp = g._rule_namespace() if recorded else node.type.xp
-                        contribution = sum_to(xp, contribution, avals[i][0])  # type: ignore[index]
-                if is_end:
-                    held_end = totals.get(parent)
-                    totals[parent] = (
-                        (contribution, owned)
-                        if held_end is None
-                        else (_add(parent.type, *held_end, contribution, recorded), True)
-                    )
-                elif ahead is parent:
-                    ahead_g = _add(parent.type, ahead_g, ahead_owned, contribution, recorded)
-                    ahead_owned = True
-                elif (held := pending.get(sequence)) is not None:
-                    total = _add(parent.type, held[1], held[2], contribution, recorded)
-                    pending[sequence] = (parent, total, True)
-                elif ahead is None:
-                    ahead, ahead_g, ahead_owned = parent, contribution, owned
-                else:
-                    pending[sequence] = (parent, contribution, owned)
-                    heapq.heappush(heap, -sequence)
-            careful = careful or op.masks  # type: ignore[union-attr]
-            if not retain_graph:
-                node.inputs = node.output = None  # type: ignore[assignment]  # None marks a released node
-            if op.name == "transfer" and not recorded:  # type: ignore[union-attr]
-                _enter_scope(scopes, parents[0].type)  # type: ignore[index, union-attr]
-            if ahead is not None:
-                if not heap or ahead.sequence > -heap[0]:
-                    node, g = ahead, ahead_g
-                    continue
-                pending[ahead.sequence] = (ahead, ahead_g, ahead_owned)
-                heapq.heappush(heap, -ahead.sequence)
-            elif not heap:
-                return Cotangents(totals, escaped)
-            node, g, _ = pending.pop(-heapq.heappop(heap))
+                owned = op.sparse and not recorded and backend.owned(contribution)
+                held_by[sequence] = [parent, contribution, owned]
+                heappush(heap, -sequence)
+        if not retain_graph:
+            node.inputs = node.output = None  # type: ignore[assignment]  # None marks a released node
+        if not op.is_plain:
+            careful = careful or op.masks
+            if op.name == "transfer" and not recorded:
+                backend = parents[0].type.backend
+                add = backend.accumulate
+                enter_scope(backend)
+        if ahead is not None:
+            if not heap or ahead.sequence > -heap[0]:
+                node, g = ahead, ahead_g
+                continue
+            held_by[ahead.sequence] = [ahead, ahead_g, False]
+            heappush(heap, -ahead.sequence)
+        elif not heap:
+            return _found(held_by, targets, escaped)
+        node, g, _ = held_by.pop(-heappop(heap))
 
 
-def _enter_scope(scopes: contextlib.ExitStack, type_: ArrayType) -> None:
-    """From here on, raw arithmetic is that of another backend."""
-    if type_.backend.scope is not None:
-        scopes.enter_context(type_.backend.scope())
+def _found(
+    held_by: dict[int, list[Any]], targets: Collection[Node] | None, escaped: bool
+) -> Cotangents:
+    """What is left when no node is: the leaves, or the targets and leaves that are none."""
+    ends = held_by.values()
+    totals = {node: (g, owned) for node, g, owned in ends if targets is None or node in targets}
+    return Cotangents(totals, escaped or len(totals) < len(ends))
 
 
-def _add(type_: ArrayType, total: Any, owned: bool, g: Any, recorded: bool) -> Any:
-    return total + g if recorded else type_.backend.accumulate(total, g, owned)
+def _add_arrays(total: Array, g: Array, owned: bool) -> Array:
+    return total + g
 
 
 def seed_for(y: Array, grad: Any) -> Array:
@@ -178,13 +172,35 @@ def cotangents(
             "backward() of an array that was not computed from any that requires grad; create the "
             "inputs with requires_grad=True, and not under no_grad()"
         )
-    arguments = {"retain_graph": retain_graph, "targets": targets}
     if recorded:
         with _modes.enable_grad():
-            return propagate(y._node, seed, recorded=True, **arguments)  # type: ignore[arg-type]
-    scope = y._type.backend.scope
-    with scope() if scope is not None else contextlib.nullcontext():
-        return propagate(y._node, seed._data, recorded=False, **arguments)  # type: ignore[arg-type]
+            return propagate(
+                y._node,
+                seed,
+                recorded=True,
+                retain_graph=retain_graph,
+                enter_scope=_stay,
+                targets=targets,
+            )
+    with contextlib.ExitStack() as scopes:
+
+        def enter_scope(backend: Backend) -> None:
+            if backend.scope is not None:
+                scopes.enter_context(backend.scope())
+
+        enter_scope(y._type.backend)
+        return propagate(
+            y._node,
+            seed._data,
+            recorded=False,
+            retain_graph=retain_graph,
+            enter_scope=enter_scope,
+            targets=targets,
+        )
+
+
+def _stay(backend: Backend) -> None:
+    """Arithmetic on Arrays finds its backend by itself."""
 
 
 def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> None:

@@ -11,11 +11,15 @@ from typing import Any
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
+from numpygrad._backend import ArrayType
 from numpygrad._dispatch import apply
-from numpygrad._engine import propagate
-from numpygrad._kernels import guarded_multiply
+from numpygrad._engine import cotangents
 from numpygrad._node import Node, leaf
-from numpygrad._op import RECORDED, RECORDED_CAREFUL, Op, _bind, _readers
+from numpygrad._op import BY_NAME, RECORDED, RECORDED_CAREFUL, Op
+from numpygrad.ops.creation import transfer
+from numpygrad.ops.elementwise import real
+from numpygrad.ops.manipulation import broadcast_to
+from numpygrad.typing import Shape
 
 
 def tangents_of(
@@ -35,7 +39,7 @@ def tangents_of(
             if t is not None:
                 tangents[node] = t
         found = [
-            _fitted(tangents[y._node], y) if y._node in tangents else _zeros(y)
+            tangents[y._node] if y._node in tangents else _zeros(y)
             for y in outputs
         ]
     return found, nested
@@ -70,42 +74,28 @@ def _tangent(node: Node, tangents: dict[Node, Array]) -> Array | None:
     return rule(op, node, given)
 
 
-def _like(t: Array, node: Node) -> Array:
-    """The array that rule readers take the place of a cotangent from: it is only asked for its namespace."""
-    return t
-
-
 def _elementwise(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
+    """The sum of partials times tangents: what the pullback does to a cotangent, without the conjugate."""
+    op = BY_NAME[op.name]
     total: Array | None = None
     for i, t in enumerate(given):
         if t is None:
             continue
-        slope = op.partial(i, RECORDED)(node, t)
-        if not isinstance(slope, Array):
-            term = t * slope
-        else:
-            term = guarded_multiply(t._rule_namespace(), t, slope)
+        pull = op.pulls(RECORDED_CAREFUL, len(given))[i]
+        term: Array = pull(node, t)  # type: ignore[misc]  # tracked operands have a rule
         total = term if total is None else total + term
     assert total is not None  # noqa: S101 (one of them is given)
     if total._type.is_complex and not node.type.is_complex:
-        from numpygrad.ops.elementwise import real
-
         total = real(total)
-    return total
+    return total if total.shape == node.shape else broadcast_to(total, node.shape)
 
 
 def _linear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
+    like = next(t for t in given if t is not None)
     if op.name == "transfer":
-        from numpygrad.ops.creation import transfer
-
-        return transfer(next(t for t in given if t is not None), node.type.device)
+        return transfer(like, node.type.device)
     if op.variadic:
-        shapes = node.avals or ()
-        like = next(t for t in given if t is not None)
-        full = [
-            t if t is not None else _zeros_of(like, shapes[i][0] if i < len(shapes) and shapes[i] else like.shape)  # type: ignore[index]
-            for i, t in enumerate(given)
-        ]
+        full = [t if t is not None else _other(node, i, like) for i, t in enumerate(given)]
         return apply(op.function, *full, **node.params)
     total: Array | None = None
     for i, t in enumerate(given):
@@ -124,7 +114,7 @@ def _other(node: Node, position: int, t: Array) -> Array:
     if saved is not None:
         return saved
     aval = node.avals[position] if node.avals is not None else None
-    return _zeros_of(t, aval[0] if aval is not None else t.shape)
+    return _zeros_of(t._type, aval[0] if aval is not None else node.shape)
 
 
 def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
@@ -139,57 +129,27 @@ def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
 
 
 def _own_rule(op: Op, node: Node, t: Array) -> Array:
-    readers = _readers(op, 0, RECORDED)
-    result: Array = _bind(op.jvp, readers)(node, t)  # type: ignore[arg-type]  # asked before
+    result: Array = op.forward(RECORDED)(node, t)
     return result
 
 
 def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Array:
     """The pullback is linear in the cotangent; its adjoint is the tangent map."""
     with _modes.enable_grad():
-        g = wrap(_output_zeros(node, t)._data, node.type)
-        g._node = leaf(node.type)
-        pull = op.pulls(RECORDED_CAREFUL, len(given_parents(node)))[i]
+        g = _zeros_of(node.type, node.shape)
+        g._node = leaf(node.type, node.shape)
+        pull = op.pulls(RECORDED_CAREFUL, len(node.parents or ()))[i]
         pulled: Array = pull(node, g)  # type: ignore[misc]  # tracked operands have a rule
-        found = propagate(
-            pulled._node,  # type: ignore[arg-type]  # it depends on g
-            t,
-            recorded=True,
-            retain_graph=True,
-            targets={g._node},
-        )
+        found = cotangents(pulled, t, recorded=True, retain_graph=True, targets={g._node})
     total: Array = found.totals[g._node][0]
     return total
 
 
-def given_parents(node: Node) -> Sequence[Node | None]:
-    """The parents, none if released."""
-    return node.parents or ()
-
-
-def _output_zeros(node: Node, t: Array) -> Array:
-    """Zeros of the shape of a node's output: what the op gives for the saved input."""
-    if node.output is not None:
-        return _zeros_of(t, node.output.shape, node)
-    x = next(x for x in node.inputs if x is not None)
-    with _modes.no_grad():
-        out: Array = apply(node.op.function, x, **node.params)  # type: ignore[union-attr]
-    return _zeros_of(out, out.shape, node)
-
-
-def _zeros_of(like: Array, shape: tuple[int, ...], node: Node | None = None) -> Array:
-    type_ = like._type if node is None else node.type
+def _zeros_of(type_: ArrayType, shape: Shape) -> Array:
     return wrap(type_.xp.zeros(shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
 
 
 def _zeros(y: Array) -> Array:
-    return _zeros_of(y, y.shape)
+    return _zeros_of(y._type, y.shape)
 
 
-def _fitted(t: Array, y: Array) -> Array:
-    """The tangent in the shape of its output: a sum may have left broadcasting to the end."""
-    if t.shape == y.shape:
-        return t
-    from numpygrad.ops.manipulation import broadcast_to
-
-    return broadcast_to(t, y.shape)

@@ -33,6 +33,7 @@ class Node:
         "params",
         "parents",
         "sequence",
+        "shape",
         "type",
     )
 
@@ -41,6 +42,8 @@ class Node:
     """`None` for a leaf: a node that only accumulates."""
     type: ArrayType
     """Device and dtype of the output."""
+    shape: Shape
+    """Shape of the output; taken over from a parent where it is the same, as NumPy takes 45 ns to tell."""
     parents: tuple[Node | None, ...] | None
     """A node per operand, `None` where untracked; `None` as a whole once released."""
     inputs: tuple[Array | None, ...]
@@ -61,12 +64,13 @@ class Node:
 NO_PARAMS: dict[str, Any] = {}
 
 
-def leaf(type_: ArrayType) -> Node:
+def leaf(type_: ArrayType, shape: Shape) -> Node:
     """A node for an array that requires grad and was not computed."""
     node = Node()
     node.sequence = tick()
     node.op = None
     node.type = type_
+    node.shape = shape
     node.parents = ()
     node.inputs = ()
     node.output = None

@@ -4,7 +4,8 @@ A rule's parameter names say what it reads, and so what a node saves:
 
 ==================== ====================================================================
 ``xp``               the namespace to compute in: a backend's, or numpygrad itself
-``g``                the cotangent of the output (linear and nonlinear ops only)
+``g``                the cotangent of the output; an elementwise rule that names it gives the product
+                     of cotangent and partial itself, and serves the tangent as well
 ``y``                the output
 an array's name      that operand, e.g. ``x``, ``x1``
 ``<array>_shape``    only its shape; ``<array>_dtype``, ``<array>_type`` only dtype, dtype and device
@@ -85,16 +86,19 @@ class Op:
         "_pulls",
         "arrays",
         "conjugating",
+        "differentiable",
         "domain",
         "dtype",
         "function",
         "is_complex",
+        "is_plain",
         "jvp",
         "kind",
         "masks",
         "name",
         "parameters",
         "raw",
+        "raw_careful",
         "rules",
         "sparse",
         "unary_plan",
@@ -132,8 +136,11 @@ class Op:
         )
         self._plans: dict[tuple[bool, ...], Plan] = {}
         self._pulls: dict[tuple[Mode, int], tuple[Pull | None, ...]] = {}
+        self.differentiable = kind != "discrete"
         self._check()
         self.raw = () if self.variadic else self.pulls(RAW, len(self.rules))
+        self.raw_careful = () if self.variadic else self.pulls(RAW_CAREFUL, len(self.rules))
+        self.is_plain = not (self.variadic or masks or sparse or self.name == "transfer")
         self.unary_plan = self.plan((True,)) if len(self.rules) == 1 else None
         self.conjugating: Op = (
             self
@@ -154,11 +161,6 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<{self.kind} op {self.name}>"
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether results can be tracked."""
-        return self.kind != "discrete"
 
     def rule(self, index: int) -> Rule | None:
         """The rule for operand `index`; a sequence of arrays has one rule for all."""
@@ -192,12 +194,12 @@ class Op:
             )
         return pulls
 
-    def partial(self, index: int, mode: Mode) -> Pull:
-        """The reader of an elementwise op's partial derivative with respect to operand `index`."""
-        rule = self.rule(index)
-        if rule is None:
-            raise TypeError(f"{self.name}() has no partial for operand {index}")
-        return _bind(rule, _readers(self, index, mode))
+    def forward(self, mode: Mode) -> Pull:
+        """The op's own forward rule, bound to its readers; it names the tangent `g`."""
+        if self.jvp is None:
+            raise TypeError(f"{self.name}() has no forward rule of its own")
+        names = inspect.signature(self.jvp).parameters
+        return _bind(self.jvp, [_reader(self, name, 0, mode) for name in names])
 
     def _check(self) -> None:
         """Refuse a row whose rules name what does not exist."""
@@ -207,9 +209,8 @@ class Op:
             )
         if taken := {"xp", "g", "y", "index"} & {*self.arrays, *self.parameters}:
             raise TypeError(f"{self.name}: the name {taken} of a parameter has a meaning in rules")
-        known = {"xp", "y", *self.arrays, *self.parameters}
+        known = {"xp", "g", "y", *self.arrays, *self.parameters}
         known |= {f"{a}_{what}" for a in self.arrays for what in AVALS}
-        known |= {"g"} if self.kind != "elementwise" else set()
         known |= {"index"} if self.variadic else set()
         for i in range(len(self.rules)):
             if unknown := set(self.reads(i)) - known:
@@ -308,10 +309,9 @@ def _bind(rule: Rule, readers: list[Reader]) -> Pull:
 
 def _pullback(op: Op, index: int, rule: Rule, mode: Mode) -> Pull:
     bound = _bind(rule, _readers(op, index, mode))
-    if op.kind == "elementwise":
-        pull = _product(rule, bound, op.reads(index), op.masks, mode)
-    else:
-        pull = bound
+    reads = op.reads(index)
+    scales = op.kind == "elementwise" and "g" not in reads
+    pull = _product(rule, bound, reads, mode) if scales else bound
     return _conjugated(pull, mode) if op.is_complex else pull
 
 
@@ -320,22 +320,13 @@ def _namespace(node: Node, g: Any, mode: Mode) -> Any:
     return g._rule_namespace() if mode.recorded else node.type.xp
 
 
-def _masked(xp: Any, g: Any, partial: Any) -> Any:
-    """`g * partial`, 0 where `partial` is 0 even if `g` is infinite: sqrt(relu(x)) is flat below 0."""
-    return xp.where(partial == 0, 0.0, g * partial)
-
-
-def _product(rule: Rule, partial: Pull, reads: tuple[str, ...], masks: bool, mode: Mode) -> Pull:
+def _product(rule: Rule, partial: Pull, reads: tuple[str, ...], mode: Mode) -> Pull:
     """The cotangent times the partial derivative."""
     if not reads:
         constant = rule()
-        if constant == 1:
-            return lambda node, g: g
-        return lambda node, g: g * constant
-    if masks:
-        return lambda node, g: _masked(_namespace(node, g, mode), g, partial(node, g))
+        return (lambda node, g: g) if constant == 1 else lambda node, g: g * constant
     if mode.careful and mode.recorded:
-        return lambda node, g: guarded_multiply(_namespace(node, g, mode), g, partial(node, g))
+        return lambda node, g: guarded_multiply(g._rule_namespace(), g, partial(node, g))
     if mode.careful:
         return lambda node, g: node.type.xp.guarded_multiply(g, partial(node, g))
     return lambda node, g: g * partial(node, g)

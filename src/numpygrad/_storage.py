@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Storage:
     """One memory region: the clock of its last write, its version, its log of writes, its live views."""
 
-    __slots__ = ("_prune_at", "log", "root", "version", "views", "written")
+    __slots__ = ("log", "prune_at", "root", "version", "views", "written")
 
     LOG_LENGTH = 1000
 
@@ -27,19 +27,17 @@ class Storage:
         self.log: list[tuple[int, str]] = []
         self.root = weakref.ref(root)
         self.views: list[weakref.ref[Array]] = []
-        self._prune_at = 64
+        self.prune_at = 64
 
     @property
     def storage(self) -> Storage:
         """Itself: an `Alias` is a storage or a view of one."""
         return self
 
-    def add_view(self, view: Array) -> None:
-        """Remember a live view, in order of creation."""
-        self.views.append(weakref.ref(view))
-        if len(self.views) > self._prune_at:
-            self.views = [ref for ref in self.views if ref() is not None]
-            self._prune_at = 2 * len(self.views) + 64
+    def prune(self) -> None:
+        """Forget views that are gone; so often that it costs a constant for each view made."""
+        self.views = [ref for ref in self.views if ref() is not None]
+        self.prune_at = 2 * len(self.views) + 64
 
     def live_views(self) -> list[Array]:
         """The views that still exist, each after the view it was taken from."""
@@ -69,13 +67,10 @@ class View:
 
     __slots__ = ("function", "params", "parent", "storage")
 
-    def __init__(
-        self, storage: Storage, parent: Array, function: Callable[..., Array], params: dict[str, Any]
-    ) -> None:
-        self.storage = storage
-        self.parent = parent
-        self.function = function
-        self.params = params
+    storage: Storage
+    parent: Array
+    function: Callable[..., Array]
+    params: dict[str, Any]
 
 
 Alias: TypeAlias = "Storage | View"
@@ -95,11 +90,17 @@ def attach_view(
     view: Array, parent: Array, function: Callable[..., Array], params: dict[str, Any]
 ) -> None:
     """Make `view` share the storage of `parent`."""
-    storage = storage_of(parent)
-    view._alias = View(storage, parent, function, params)
+    alias = View()
+    alias.storage = storage = (parent._alias or storage_of(parent)).storage
+    alias.parent = parent
+    alias.function = function
+    alias.params = params
+    view._alias = alias
     if view._node is not None:
-        view._node.alias = view._alias
-    storage.add_view(view)
+        view._node.alias = alias
+    storage.views.append(weakref.ref(view))
+    if len(storage.views) > storage.prune_at:
+        storage.prune()
 
 
 def check_not_stale(node: Node, name: str, alias: Alias, shape: tuple[int, ...]) -> None:

@@ -72,7 +72,7 @@ def _inputs(tree: Tree) -> list[Array]:
             )
         own = wrap(x._data, x._type)
         if x._node is None or not _modes.is_grad_enabled():
-            own._node = leaf(x._type)
+            own._node = leaf(x._type, x.shape)
         else:
             record(BY_NAME["positive"], own, (x,), {})
         found.append(own)

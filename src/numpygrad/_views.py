@@ -38,7 +38,7 @@ def write(x: Array, key: Key, value: Operand) -> None:
         value = numpygrad.asarray(value, device=x.device)
     (operand,) = as_arrays("setitem", (x, value))[1:]
     operand = _fitted("setitem", x, cast("Array", operand))
-    raw_key = numpygrad.ops.indexing.as_key(x, key)
+    raw_key = numpygrad.ops.indexing.as_raw_key(x, key)
     region = numpygrad.ops.indexing.region_shape(x, raw_key)
     _require_broadcast("setitem", operand, region)
     stamp = tick()

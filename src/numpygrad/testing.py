@@ -140,7 +140,6 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("broadcast", lambda x, v: ops.indexing.put(x, v, key=slice(1, None)), (vector, (1,))),
         ],
         "real": [("matrix", npg.real, (matrix,))],
-        "relu": [("matrix", npg.relu, (matrix,))],
         "reshape": [
             ("flat", lambda x: npg.reshape(x, (-1,)), (matrix,)),
             ("copy", lambda x: npg.reshape(x.mT, (2, 3), copy=True), (matrix,)),

@@ -405,13 +405,9 @@ def _conj_sign(xp: Any, x: Any) -> Any:
     return xp.conj(x) / xp.where(size == 0, 1.0, size)
 
 
-def _tie(xp: Any, ahead: Any, x1: Any, x2: Any) -> Any:
-    """1 where this operand is ahead, half at a tie, else 0."""
-    return xp.where(ahead, 1.0, xp.where(x1 == x2, 0.5, xp.zeros_like(x1)))
-
-
-def _mask(xp: Any, condition: Any, like: Any) -> Any:
-    return xp.astype(condition, like.dtype)
+def _share(xp: Any, g: Any, ahead: Any, level: Any) -> Any:
+    """`g` where this operand is ahead, half of it at a tie, else 0, even if `g` is infinite."""
+    return xp.where(ahead, g, xp.where(level, 0.5 * g, 0.0))
 
 
 def _ratio(xp: Any, part: Any, whole: Any) -> Any:
@@ -479,14 +475,14 @@ discrete(bitwise_xor)
 discrete(ceil)
 elementwise(
     clip_low,
-    lambda xp, x, bound: _mask(xp, x >= bound, x),
-    lambda xp, x, bound: _mask(xp, x < bound, x),
+    lambda xp, g, x, bound: xp.where(x >= bound, g, 0.0),
+    lambda xp, g, x, bound: xp.where(x < bound, g, 0.0),
     masks=True,
 )
 elementwise(
     clip_high,
-    lambda xp, x, bound: _mask(xp, x <= bound, x),
-    lambda xp, x, bound: _mask(xp, x > bound, x),
+    lambda xp, g, x, bound: xp.where(x <= bound, g, 0.0),
+    lambda xp, g, x, bound: xp.where(x > bound, g, 0.0),
     masks=True,
 )
 linear(conj, lambda xp, g: xp.conj(g))
@@ -536,14 +532,14 @@ discrete(logical_or)
 discrete(logical_xor)
 elementwise(
     maximum,
-    lambda xp, x1, x2: _tie(xp, x1 > x2, x1, x2),
-    lambda xp, x1, x2: _tie(xp, x2 > x1, x1, x2),
+    lambda xp, g, x1, x2: _share(xp, g, x1 > x2, x1 == x2),
+    lambda xp, g, x1, x2: _share(xp, g, x2 > x1, x1 == x2),
     masks=True,
 )
 elementwise(
     minimum,
-    lambda xp, x1, x2: _tie(xp, x1 < x2, x1, x2),
-    lambda xp, x1, x2: _tie(xp, x2 < x1, x1, x2),
+    lambda xp, g, x1, x2: _share(xp, g, x1 < x2, x1 == x2),
+    lambda xp, g, x1, x2: _share(xp, g, x2 < x1, x1 == x2),
     masks=True,
 )
 elementwise(multiply, lambda x2: x2, lambda x1: x1)

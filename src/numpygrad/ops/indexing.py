@@ -19,12 +19,14 @@ from numpygrad.typing import Key, Shape
 
 def getitem(x: Array, key: Key) -> Array:
     """`x[key]` as NumPy means it: a view for basic keys, a copy for integer arrays and masks."""
-    key = as_key(x, key)
-    if is_basic(key):
-        if isinstance(x._data, np.generic):  # a 0-d result of NumPy, given memory to be viewed
-            x._data = x.data
-        return apply(select, x, key=key)
-    return apply(gather, x, key=key)
+    if not is_basic(key):
+        key = as_raw_key(x, key)
+        _require_axes(x, key)
+        if not is_basic(key):
+            return apply(gather, x, key=key)
+    if isinstance(x._data, np.generic):  # a 0-d result of NumPy, given memory to be viewed
+        x._data = x.data
+    return apply(select, x, key=key)
 
 
 def select(x: Array, /, *, key: Any) -> Array:
@@ -34,7 +36,7 @@ def select(x: Array, /, *, key: Any) -> Array:
 
 def gather(x: Array, /, *, key: Any) -> Array:
     """`x[key]` for a key with integer arrays or a mask; a copy. Repeats accumulate in the gradient."""
-    return apply(gather, x, key=as_key(x, key))
+    return apply(gather, x, key=as_raw_key(x, key))
 
 
 def scatter(x: Array, /, *, key: Any, shape: Shape) -> Array:
@@ -100,27 +102,22 @@ def _integer_array(name: str, x: Array, indices: Any) -> Array:
     return cast("Array", indices)
 
 
-def as_key(x: Array, key: Any) -> Any:
+def _require_axes(x: Array, key: Any) -> None:
+    """`IndexError` if a key names more axes than there are."""
+    keys = key if isinstance(key, tuple) else (key,)
+    taken = sum(_axes_taken(k) for k in keys)
+    if taken > x.ndim:
+        raise IndexError(f"too many indices: {taken} for an array of {x.ndim} dimensions")
+
+
+def as_raw_key(x: Array, key: Any) -> Any:
     """`key` as the kernels take it: plain ints and slices, raw arrays of the device of `x`.
 
     Raises
     ------
     IndexError
-        For too many indices, or a key that is none.
+        If a part of the key is none.
     """
-    if not is_basic(key):
-        key = as_raw_key(x, key)
-    keys = key if isinstance(key, tuple) else (key,)
-    taken = sum(_axes_taken(k) for k in keys)
-    if taken > x.ndim:
-        raise IndexError(f"too many indices: {taken} for an array of {x.ndim} dimensions")
-    if sum(k is ... for k in keys) > 1:
-        raise IndexError("an index can have only one ellipsis ('...')")
-    return key
-
-
-def as_raw_key(x: Array, key: Any) -> Any:
-    """`key` with its arrays taken to raw ones of the device of `x`."""
     if isinstance(key, tuple):
         return tuple(_as_raw_key(x, k) for k in key)
     return _as_raw_key(x, key)

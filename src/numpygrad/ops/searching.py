@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import apply, as_arrays, promoted
+from numpygrad._dispatch import apply, promoted
 from numpygrad._op import discrete, linear
 from numpygrad.errors import DTypeError, ShapeError
+from numpygrad.ops.creation import asarray
 from numpygrad.ops.manipulation import normalized_axes
 from numpygrad.typing import Axis
 
@@ -66,19 +67,15 @@ def where(condition: Operand, x1: Operand, x2: Operand, /) -> Array:
     >>> print(x.grad)
     [0.   0.25]
     """
-    chosen, first, second = as_arrays("where", (condition, 0, 0))[0], *_branches(condition, x1, x2)
-    if chosen is None or chosen.dtype.kind != "b":
-        raise DTypeError(f"where() needs a boolean condition, got {chosen.dtype if chosen else None}")
-    return apply(where, chosen, first, second)
-
-
-def _branches(condition: Operand, x1: Operand, x2: Operand) -> list[Array]:
-    """Both branches as arrays of one dtype, on the device of whichever operand has one."""
-    if not isinstance(x1, Array) and not isinstance(x2, Array) and isinstance(condition, Array):
-        from numpygrad.ops.creation import asarray
-
-        x1 = asarray(x1, device=condition.device)
-    return promoted("where", x1, x2)
+    if isinstance(condition, Array):
+        if not isinstance(x1, Array) and not isinstance(x2, Array):
+            x1 = asarray(x1, device=condition.device)
+    else:
+        like = x1 if isinstance(x1, Array) else x2
+        condition = asarray(condition, device=like.device if isinstance(like, Array) else None)
+    if condition.dtype.kind != "b":
+        raise DTypeError(f"where() needs a boolean condition, got {condition.dtype}")
+    return apply(where, condition, *promoted("where", x1, x2))
 
 
 discrete(argmax)

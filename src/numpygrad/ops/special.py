@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply
+from numpygrad._dispatch import apply, apply_unary
 from numpygrad._kernels import unreduce
 from numpygrad._op import NONZERO, elementwise, nonlinear
 from numpygrad.ops.manipulation import normalized_axes
@@ -46,7 +46,7 @@ def log_softmax(x: Array, /, *, axis: Axis = -1) -> Array:
 
 def relu(x: Array, /) -> Array:
     """`max(x, 0)`. The derivative at 0 is taken as 0."""
-    return apply(relu, x)
+    return apply_unary(relu, x)
 
 
 def sigmoid(x: Array, /) -> Array:
@@ -94,14 +94,7 @@ nonlinear(
     lambda xp, g, y, axis: g - xp.exp(y) * xp.sum(g, axis=axis, keepdims=True),
     jvp=lambda xp, g, y, axis: g - xp.sum(g * xp.exp(y), axis=axis, keepdims=True),
 )
-nonlinear(
-    relu,
-    lambda xp, g, y: xp.where(y > 0, g, 0.0),
-    dtype="promote",
-    jvp=lambda xp, g, y: xp.where(y > 0, g, 0.0),
-    masks=True,
-    domain=NONZERO,
-)
+elementwise(relu, lambda xp, g, y: xp.where(y > 0, g, 0.0), masks=True, domain=NONZERO)
 elementwise(sigmoid, lambda y: y * (1 - y), dtype="float")
 nonlinear(
     softmax,
