@@ -181,23 +181,18 @@ class _wrong:  # noqa: N801 (a context manager, read as an adjective)
         self.op, self.index = op, index
 
     def __enter__(self) -> None:
-        self.raw = self.op.raw
-        self.pulls = dict(self.op._pulls)
-        self.op.raw = ()
-        for mode_and_count, pulls in self.pulls.items():
-            self.op._pulls[mode_and_count] = tuple(
-                self._spoilt(p) if self.op.variadic or i == self.index else p
-                for i, p in enumerate(pulls)
-            )
-        if self.raw:
-            self.op.raw = tuple(
-                self._spoilt(p) if i == self.index else p for i, p in enumerate(self.raw)
-            )
+        self.sets, self.pulls = list(self.op.pull_sets), dict(self.op._pulls)
+        self.op.pull_sets[:] = map(self._one_spoilt, self.sets)
+        self.op._pulls.update({key: self._one_spoilt(pulls) for key, pulls in self.pulls.items()})
 
     def __exit__(self, *error: object) -> None:
-        self.op.raw = self.raw
+        self.op.pull_sets[:] = self.sets
         self.op._pulls.clear()
         self.op._pulls.update(self.pulls)
+
+    def _one_spoilt(self, pulls):  # type: ignore[no-untyped-def]
+        wrong = range(len(pulls)) if self.op.variadic else [self.index]
+        return tuple(self._spoilt(p) if i in wrong else p for i, p in enumerate(pulls))
 
     @staticmethod
     def _spoilt(pull):  # type: ignore[no-untyped-def]

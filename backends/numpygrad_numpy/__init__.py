@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from numpygrad._backend import Backend, Namespace
+from numpygrad._kernels import is_basic
 from numpygrad_numpy._kernels import KERNELS, relu
 
 Raw = Any
@@ -35,16 +36,11 @@ def _accumulate(total: Raw, g: Raw, owned: bool) -> Raw:
 
 
 def _add_at(buffer: Raw, key: Any, g: Raw) -> Raw:
-    if _is_basic(key):
+    if is_basic(key):
         buffer[key] += g
     else:
         np.add.at(buffer, key, g)
     return buffer
-
-
-def _is_basic(key: Any) -> bool:
-    keys = key if isinstance(key, tuple) else (key,)
-    return not any(isinstance(k, (np.ndarray, np.generic, list)) for k in keys)
 
 
 def _quiet() -> contextlib.AbstractContextManager[Any]:

@@ -13,7 +13,7 @@ import numpygrad  # the one import upwards: an array's operators are its namespa
 from numpygrad import _modes
 from numpygrad._backend import ArrayType, Device, default_device
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, bool_
-from numpygrad._node import NO_PARAMS, Node, leaf, tick
+from numpygrad._node import Node, leaf, tick
 from numpygrad._op import BY_NAME, Op, Plan
 from numpygrad.errors import DTypeError, GraphError
 from numpygrad.typing import Axis, DTypeLike, Key, RawArray, Scalar, Shape
@@ -91,29 +91,29 @@ def _arithmetic(name: str) -> BinaryMethod:
         node.sequence = tick()
         node.op = op
         node.type = type_
-        node.parents = (node1, node2)
+        node.parent1 = node1
+        node.parent2 = node2
         if node2 is None:
-            (save1, save2), save_output, _ = plans[0]
+            (save1, save2), save_output = plans[0]
             shape = node1.shape if other is found else data.shape
             fits = shape == node1.shape
         elif node1 is None:
-            (save1, save2), save_output, _ = plans[1]
+            (save1, save2), save_output = plans[1]
             shape = data.shape
             fits = shape == node2.shape
         else:
-            (save1, save2), save_output, _ = plans[2]
+            (save1, save2), save_output = plans[2]
             shape = node1.shape
             fits = shape == node2.shape
             if not fits:
                 shape = data.shape
         node.shape = shape
-        node.inputs = (self if save1 else None, other if save2 else None)
-        node.output = data if save_output else None
-        node.alias = None
-        node.avals = (
-            None if fits else ((self._data.shape, type_), (other._data.shape, type_))
-        )
-        node.params = NO_PARAMS
+        node.input1 = self if save1 else None
+        node.input2 = other if save2 else None
+        if save_output:
+            node.output = data
+            node.alias = None
+        node.fits = fits
         out._node = node
         return out
 
@@ -228,7 +228,7 @@ class Array:
     @property
     def shape(self) -> Shape:
         """Length of each axis."""
-        return cast("Shape", self._data.shape)
+        return self._data.shape  # type: ignore[no-any-return]  # a cast would take 40 ns
 
     @property
     def ndim(self) -> int:

@@ -14,8 +14,8 @@ from numpygrad import _modes
 from numpygrad._array import Array, Operand, new, scalar, wrap
 from numpygrad._backend import ArrayType, backend_of_raw, default_device
 from numpygrad._dtypes import DType, as_dtype, floating, promote, promote_scalar
-from numpygrad._node import NO_PARAMS, Node, tick
-from numpygrad._op import BY_NAME, TABLE, Op
+from numpygrad._node import Node, tick
+from numpygrad._op import BY_NAME, TABLE, Op, Plan
 from numpygrad._storage import attach_view
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.typing import RawArray
@@ -23,36 +23,49 @@ from numpygrad.typing import RawArray
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def apply_unary(function: Callable[..., Array], x: Operand) -> Array:
-    """`apply(function, x)` for an elementwise op without parameters; the eager fast path first."""
-    if type(x) is Array:
-        type_ = x._type
-        fast = type_.fast
-        if fast is not None and not _modes.unusual and (op := TABLE[function]).name in fast:
-            data = fast[op.name](x._data)
-            out = new()
-            out._data = data
-            out._type = type_
-            out._alias = None
-            parent = x._node
-            if parent is None:
-                out._node = None
-                return out
-            (save_input,), save_output, _ = op.unary_plan  # type: ignore[misc]  # unary by contract
-            node = Node()
-            node.sequence = tick()
-            node.op = op
-            node.type = type_
-            node.shape = parent.shape
-            node.parents = (parent,)
-            node.inputs = (x,) if save_input else (None,)
-            node.output = data if save_output else None
+def apply_unary(function: Callable[..., Array], x: Operand, /, **params: Any) -> Array:
+    """`apply(function, x, **params)` for an op of one array, by a shorter way if nothing is to be converted."""
+    if type(x) is not Array or _modes.unusual:
+        return apply(function, x, **params)
+    op = TABLE[function]
+    type_ = x._type
+    kernel = type_.kernels.get(op)
+    if kernel is None:
+        kernel = type_.kernels[op] = getattr(type_.xp, op.name)
+    if op.dtype == "float" and not type_.is_floating:
+        return apply(function, x, **params)
+    if op.view and isinstance(x._data, np.generic):
+        x._data = x.data  # a 0-d result of NumPy, given memory to be viewed
+    data = kernel(x._data, **params) if params else kernel(x._data)
+    out = new()
+    out._data = data
+    out._type = type_ if data.dtype is type_.raw_dtype else type_.of(data)
+    out._alias = None
+    parent = x._node
+    if parent is None or not op.differentiable:
+        out._node = None
+    elif type_.is_complex or out._type is not type_:
+        out._node = None
+        record(op, out, (x,), params)
+    else:
+        (save_input,), save_output = op.unary_plan  # type: ignore[misc]  # of one operand
+        node = Node()
+        node.sequence = tick()
+        node.op = op
+        node.type = type_
+        node.shape = parent.shape if op.keeps_shape else data.shape
+        node.parent1 = parent
+        node.input1 = x if save_input else None
+        if save_output:
+            node.output = data
             node.alias = None
-            node.avals = None
-            node.params = NO_PARAMS
-            out._node = node
-            return out
-    return apply(function, x)
+        node.fits = True
+        if params:
+            node.params = params
+        out._node = node
+    if op.view and not params.get("copy"):
+        attach_view(out, x, function, params)
+    return out
 
 
 def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) -> Array:
@@ -80,6 +93,8 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
         type_ = operands[0]._type  # type: ignore[union-attr]  # Arrays from here on
         tracked = any(x._node is not None for x in operands)  # type: ignore[union-attr]
     arrays: Sequence[Array] = operands  # type: ignore[assignment]  # Arrays from here on
+    if op.view and isinstance(arrays[0]._data, np.generic):
+        arrays[0]._data = arrays[0].data  # a 0-d result of NumPy, given memory to be viewed
     kernel = type_.kernels.get(op)
     if kernel is None:
         kernel = type_.kernels[op] = getattr(type_.xp, op.name)
@@ -102,8 +117,8 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     out._node = None
     if tracked and op.differentiable and (not _modes.unusual or _modes.is_grad_enabled()):
         record(op, out, arrays, params)
-    if op.view:
-        _alias_if_view(op, out, arrays[0], params)
+    if op.view and not params.get("copy"):
+        attach_view(out, arrays[0], op.function, params)
     return out
 
 
@@ -115,42 +130,37 @@ def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]
     shape = out._data.shape
     fits = True
     conjugates = type_.is_complex
-    if len(operands) == 1:
-        x = operands[0]
-        parents: tuple[Node | None, ...] = (x._node,)
-        plan = op.plan((True,)) if op.unary_plan is None else op.unary_plan
-        inputs: tuple[Array | None, ...] = (x,) if plan.inputs[0] else (None,)
-        fits = x._data.shape == shape
-        conjugates = conjugates or x._type.is_complex
-    else:
-        parents = tuple([x._node for x in operands])
-        plan = op.plan(tuple([p is not None for p in parents]))
-        inputs = tuple(
-            [x if save else None for x, save in zip(operands, plan.inputs, strict=True)]
-        )
-        for x in operands:
-            fits = fits and x._data.shape == shape
-            conjugates = conjugates or x._type.is_complex
     node = Node()
+    if op.width == 1:
+        plan: Plan = op.unary_plan  # type: ignore[assignment]  # of one operand
+        node.parent1 = operands[0]._node
+        node.input1 = operands[0] if plan.inputs[0] else None
+    elif op.width == 2:  # noqa: PLR2004 (a pair)
+        x1, x2 = operands
+        plan = op.plan((x1._node is not None, x2._node is not None))
+        node.parent1, node.parent2 = x1._node, x2._node
+        node.input1 = x1 if plan.inputs[0] else None
+        node.input2 = x2 if plan.inputs[1] else None
+        fits = x1._data.shape == shape and x2._data.shape == shape
+    else:
+        node.parent1 = tuple([x._node for x in operands])
+        plan = op.plan(tuple([x._node is not None for x in operands]))
+        kept = zip(operands, plan.inputs, strict=True)
+        node.input1 = tuple([x if save else None for x, save in kept])
+        fits = op.variadic
+        if op.variadic:
+            node.shapes = tuple([x._data.shape for x in operands])
+    for x in operands:
+        conjugates = conjugates or x._type.is_complex
     node.sequence = tick()
     node.op = op.conjugating if conjugates else op
     node.type = type_
     node.shape = shape
-    node.parents = parents
-    node.inputs = inputs
     node.output = out._data if plan.output else None
-    node.alias = out._alias
-    node.avals = (
-        None if fits and not plan.avals else tuple([(x._data.shape, x._type) for x in operands])
-    )
+    node.alias = None if out._alias is None else out._alias.storage
+    node.fits = fits
     node.params = params
     out._node = node
-
-
-def _alias_if_view(op: Op, out: Array, x: Array, params: dict[str, Any]) -> None:
-    """Note that `out` is a view of `x`, if on NumPy it would share its memory."""
-    if not x._type.backend.mutable or np.may_share_memory(out._data, x._data):
-        attach_view(out, x, op.function, params)
 
 
 def _alike(op: Op, operands: Sequence[Operand]) -> Sequence[Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from numpygrad._array import Array, wrap
 from numpygrad._backend import Backend
 from numpygrad._dispatch import apply, from_numpy
 from numpygrad._kernels import sum_to
-from numpygrad._node import Node
+from numpygrad._node import RELEASED, Node
 from numpygrad._op import BY_NAME, Mode
 from numpygrad.errors import GraphError, ShapeError
 from numpygrad.typing import RawArray
@@ -29,102 +30,164 @@ class Cotangents(NamedTuple):
     """Whether tracked arrays from before the oldest target were met: the result depends on them too."""
 
 
-def propagate(
-    root: Node,
-    seed: Any,
-    *,
-    recorded: bool,
-    retain_graph: bool,
-    enter_scope: Callable[[Backend], None],
-    targets: Collection[Node] | None = None,
-) -> Cotangents:
-    """Cotangents of the leaves behind `root`, or of `targets`, given that of `root`.
+class State(NamedTuple):
+    """Where a sweep stands: the node in hand and its cotangent, those held for others, and their order."""
 
-    Raw arrays go through the rules, and no Array is made, unless `recorded`: then they are Arrays
-    and every step is an op. A chain is followed without any bookkeeping; where nodes branch, a heap
-    on the sequence number keeps the latest first, so that a node is visited once, its cotangent complete.
+    node: Node
+    g: Any
+    held_by: dict[int, list[Any]]
+    """By sequence number: a node, its cotangent so far, whether the engine alone holds that."""
+    heap: list[int]
+
+    def copy(self) -> State:
+        """The same state, its cotangents safe from being added to in place."""
+        for entry in self.held_by.values():
+            entry[2] = False
+        held_by = {sequence: list(entry) for sequence, entry in self.held_by.items()}
+        return State(self.node, self.g, held_by, list(self.heap))
+
+
+class Sweep:
+    """One backward pass: raw arrays through the rules, or Arrays where it is itself `recorded`.
+
+    A chain is followed without any bookkeeping; where nodes branch, a heap on the sequence number
+    keeps the latest first, so that a node is visited once, its cotangent complete.
     """
-    held_by: dict[int, list[Any]] = {}
-    if root.op is None or (targets and root in targets):
-        return _found({0: [root, seed, False]}, targets, escaped=False)
-    floor = min(target.sequence for target in targets) if targets else 0
-    escaped = careful = False
-    heap: list[int] = []
-    backend = root.type.backend
-    add = _add_arrays if recorded else backend.accumulate
-    node, g = root, seed
-    while True:
-        op: Any = node.op
-        parents: Any = node.parents
-        if node.inputs is None:
-            raise GraphError(
-                f"backward through {op.name} a second time, but what it saved was released by the "
-                "first; pass retain_graph=True to the first backward()"
-            )
-        if recorded or op.variadic:
-            pulls = op.pulls(Mode(recorded, careful), len(parents))
-        else:
-            pulls = op.raw_careful if careful else op.raw
-        avals: Any = node.avals
-        ahead: Node | None = None
-        ahead_g: Any = None
-        for i, parent in enumerate(parents):
-            if parent is None:
-                continue
-            sequence = parent.sequence
-            if sequence < floor:
-                escaped = True
-                continue
-            held = held_by.get(sequence)
-            if op.sparse and held is not None and held[2] and not recorded and backend.add_at:
-                backend.add_at(held[1], node.params["key"], g)
-                continue
-            contribution = pulls[i](node, g)
-            if avals is not None and contribution.shape != avals[i][0]:
-                xp = g._rule_namespace() if recorded else node.type.xp
-                contribution = sum_to(xp, contribution, avals[i][0])
-            if held is not None:
-                held[1] = add(held[1], contribution, held[2])
-                held[2] = True
-            elif parent is ahead:
-                held_by[sequence] = [parent, add(ahead_g, contribution, False), True]
-                heappush(heap, -sequence)
-                ahead = None
-            elif parent.op is None or (targets and parent in targets):
-                owned = op.sparse and not recorded and backend.owned(contribution)
-                held_by[sequence] = [parent, contribution, owned]
-            elif ahead is None and not op.sparse:
-                ahead, ahead_g = parent, contribution
+
+    def __init__(
+        self,
+        *,
+        recorded: bool,
+        retain_graph: bool,
+        enter_scope: Callable[[Backend], None],
+        targets: Collection[Node] | None = None,
+    ) -> None:
+        self.recorded = recorded
+        self.retain_graph = retain_graph
+        self.enter_scope = enter_scope
+        self.targets = targets
+        self.checkpoint: State | None = None
+        """Where the first op stood that hands zeros to elements that were not used."""
+        self.visited: list[Node] = []
+        """The nodes since then, to be released at the end."""
+
+    def cotangents(self, root: Node, seed: Any) -> Cotangents:
+        """Cotangents of the leaves behind `root`, or of the targets, given that of `root`.
+
+        A zero that meets an infinite derivative is a NaN that should be 0 (`where(x > 0, sqrt(x), 0)`
+        at 0). To look for it at every product costs 0.7 us each, so it is looked for at the end; if
+        there is one, the sweep is repeated from where it can have come from, with guarded products.
+        """
+        if root.op is None or (self.targets and root in self.targets):
+            return self._found({0: [root, seed, False]}, escaped=False)
+        found = self._sweep(State(root, seed, {}, []), careful=False)
+        if self.checkpoint is not None and any(
+            node.type.xp.has_nan(g._data if self.recorded else g)
+            for node, (g, _) in found.totals.items()
+        ):
+            found = self._sweep(self.checkpoint, careful=True)
+        for node in self.visited:
+            _release(node)
+        return found
+
+    def _sweep(self, state: State, *, careful: bool) -> Cotangents:
+        node, g, held_by, heap = state
+        recorded, targets = self.recorded, self.targets
+        mode = 2 * recorded + careful
+        floor = min(target.sequence for target in targets) if targets else 0
+        escaped = False
+        release = not self.retain_graph and not careful
+        backend = node.type.backend
+        add = _add_arrays if recorded else backend.accumulate
+        while True:
+            op: Any = node.op
+            if node.input1 is RELEASED:
+                raise GraphError(
+                    f"backward through {op.name} a second time, but what it saved was released by the "
+                    "first; pass retain_graph=True to the first backward()"
+                )
+            sparse = False
+            if op.is_plain:
+                pulls = op.pull_sets[mode]
             else:
-                owned = op.sparse and not recorded and backend.owned(contribution)
-                held_by[sequence] = [parent, contribution, owned]
+                sparse = op.sparse and not recorded
+                pulls = op.pulls(Mode(mode), len(node.parents)) if op.variadic else op.pull_sets[mode]
+                if op.masks and self.checkpoint is None:
+                    self.checkpoint = State(node, g, held_by, heap).copy()
+                    release = False
+                elif op.name == "transfer" and not recorded:
+                    backend = node.parent1.type.backend
+                    add = backend.accumulate
+                    self.enter_scope(backend)
+            width = op.width
+            parents = (
+                (node.parent1,)
+                if width == 1
+                else (node.parent1, node.parent2)
+                if width == 2  # noqa: PLR2004 (a pair)
+                else node.parent1
+            )
+            fits = node.fits
+            ahead: Any = None
+            ahead_g: Any = None
+            for i, parent in enumerate(parents):
+                if parent is None:
+                    continue
+                sequence = parent.sequence
+                if sequence < floor:
+                    escaped = True
+                    continue
+                held = held_by.get(sequence)
+                if sparse and held is not None and held[2] and backend.add_at:
+                    backend.add_at(held[1], node.params["key"], g)
+                    continue
+                contribution = pulls[i](node, g)
+                if not fits and contribution.shape != parent.shape:
+                    xp = g._rule_namespace() if recorded else node.type.xp
+                    contribution = sum_to(xp, contribution, parent.shape)
+                if held is not None:
+                    held[1] = add(held[1], contribution, held[2])
+                    held[2] = True
+                elif parent is ahead:
+                    held_by[sequence] = [parent, add(ahead_g, contribution, False), True]
+                    heappush(heap, -sequence)
+                    ahead = None
+                elif parent.op is None or (targets and parent in targets):
+                    owned = sparse and backend.owned(contribution)
+                    held_by[sequence] = [parent, contribution, owned]
+                elif ahead is None and not sparse:
+                    ahead, ahead_g = parent, contribution
+                else:
+                    owned = sparse and backend.owned(contribution)
+                    held_by[sequence] = [parent, contribution, owned]
+                    heappush(heap, -sequence)
+            if release:
+                node.input1 = RELEASED
+                node.input2 = node.output = None
+            elif not self.retain_graph:
+                self.visited.append(node)
+            if ahead is not None:
+                sequence = ahead.sequence
+                if not heap or sequence > -heap[0]:
+                    node, g = ahead, ahead_g
+                    continue
+                held_by[sequence] = [ahead, ahead_g, False]
                 heappush(heap, -sequence)
-        if not retain_graph:
-            node.inputs = node.output = None  # type: ignore[assignment]  # None marks a released node
-        if not op.is_plain:
-            careful = careful or op.masks
-            if op.name == "transfer" and not recorded:
-                backend = parents[0].type.backend
-                add = backend.accumulate
-                enter_scope(backend)
-        if ahead is not None:
-            if not heap or ahead.sequence > -heap[0]:
-                node, g = ahead, ahead_g
-                continue
-            held_by[ahead.sequence] = [ahead, ahead_g, False]
-            heappush(heap, -ahead.sequence)
-        elif not heap:
-            return _found(held_by, targets, escaped)
-        node, g, _ = held_by.pop(-heappop(heap))
+            elif not heap:
+                return self._found(held_by, escaped)
+            node, g, _ = held_by.pop(-heappop(heap))
+
+    def _found(self, held_by: dict[int, list[Any]], escaped: bool) -> Cotangents:
+        """What is left when no node is: the leaves, or the targets and leaves that are none."""
+        ends, targets = held_by.values(), self.targets
+        totals = {node: (g, owned) for node, g, owned in ends if targets is None or node in targets}
+        return Cotangents(totals, escaped or len(totals) < len(ends))
 
 
-def _found(
-    held_by: dict[int, list[Any]], targets: Collection[Node] | None, escaped: bool
-) -> Cotangents:
-    """What is left when no node is: the leaves, or the targets and leaves that are none."""
-    ends = held_by.values()
-    totals = {node: (g, owned) for node, g, owned in ends if targets is None or node in targets}
-    return Cotangents(totals, escaped or len(totals) < len(ends))
+def _release(node: Node) -> None:
+    """Let go of what a node saved."""
+    node.input1 = RELEASED
+    node.input2 = node.output = None
 
 
 def _add_arrays(total: Array, g: Array, owned: bool) -> Array:
@@ -166,41 +229,25 @@ def cotangents(
     retain_graph: bool,
     targets: Collection[Node] | None = None,
 ) -> Cotangents:
-    """`propagate` from an array, in the mode and scope that it needs."""
+    """What a sweep from an array finds, in the mode and scope that it needs."""
     if y._node is None:
         raise GraphError(
             "backward() of an array that was not computed from any that requires grad; create the "
             "inputs with requires_grad=True, and not under no_grad()"
         )
-    if recorded:
-        with _modes.enable_grad():
-            return propagate(
-                y._node,
-                seed,
-                recorded=True,
-                retain_graph=retain_graph,
-                enter_scope=_stay,
-                targets=targets,
-            )
     with contextlib.ExitStack() as scopes:
+        if recorded:
+            scopes.enter_context(_modes.enable_grad())
 
         def enter_scope(backend: Backend) -> None:
             if backend.scope is not None:
                 scopes.enter_context(backend.scope())
 
         enter_scope(y._type.backend)
-        return propagate(
-            y._node,
-            seed._data,
-            recorded=False,
-            retain_graph=retain_graph,
-            enter_scope=enter_scope,
-            targets=targets,
+        sweep = Sweep(
+            recorded=recorded, retain_graph=retain_graph, enter_scope=enter_scope, targets=targets
         )
-
-
-def _stay(backend: Backend) -> None:
-    """Arithmetic on Arrays finds its backend by itself."""
+        return sweep.cotangents(y._node, seed if recorded else seed._data)
 
 
 def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> None:
@@ -210,12 +257,26 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
     seed = seed_for(y, grad)
     totals, _ = cotangents(y, seed, recorded=create_graph, retain_graph=retain_graph)
     handed_out = {id(seed._data)}
-    for node, (g, owned) in totals.items():
-        gradient = g if create_graph else _as_gradient(node, g, owned, handed_out)
-        node.grad = gradient if node.grad is None else _sum(node.grad, gradient, create_graph)
+    with _accumulating:
+        for node, (g, owned) in totals.items():
+            gradient = _own(g, handed_out) if create_graph else _raw_own(node, g, owned, handed_out)
+            node.grad = gradient if node.grad is None else _sum(node.grad, gradient, create_graph)
 
 
-def _as_gradient(node: Node, g: RawArray, owned: bool, handed_out: set[int]) -> Array:
+_accumulating = threading.Lock()
+"""Threads may run backward over graphs that share leaves."""
+
+
+def _own(g: Array, handed_out: set[int]) -> Array:
+    """A recorded gradient that shares memory with nothing else."""
+    if id(g._data) in handed_out or g._alias is not None:
+        with _modes.enable_grad():
+            g = BY_NAME["positive"].function(g)
+    handed_out.add(id(g._data))
+    return g
+
+
+def _raw_own(node: Node, g: RawArray, owned: bool, handed_out: set[int]) -> Array:
     """A gradient that shares memory with nothing else."""
     type_ = node.type
     if id(g) in handed_out or not (owned or type_.backend.owned(g)):
@@ -242,7 +303,7 @@ def zero_grad(y: Array) -> None:
         seen.add(node.sequence)
         if node.op is None and node.grad is not None:
             node.grad = _zeros_like(node.grad)
-        todo.extend(parent for parent in node.parents or () if parent is not None)
+        todo.extend(parent for parent in node.parents if parent is not None)
 
 
 def _zeros_like(x: Array) -> Array:

@@ -6,8 +6,9 @@ is applied to the tangent itself, a nonlinear one has a rule of its own or is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
@@ -15,7 +16,7 @@ from numpygrad._backend import ArrayType
 from numpygrad._dispatch import apply
 from numpygrad._engine import cotangents
 from numpygrad._node import Node, leaf
-from numpygrad._op import BY_NAME, RECORDED, RECORDED_CAREFUL, Op
+from numpygrad._op import BY_NAME, Mode, Op
 from numpygrad.ops.creation import transfer
 from numpygrad.ops.elementwise import real
 from numpygrad.ops.manipulation import broadcast_to
@@ -29,11 +30,14 @@ def tangents_of(
 
     The arithmetic is that of Arrays, so that it is recorded where an outer derivative is taken.
     """
-    floor = min(node.sequence for node in seeds)
-    nodes, escaped = _behind([y._node for y in outputs if isinstance(y, Array)], seeds, floor)
-    nested = (nested or escaped) and _modes.is_grad_enabled()
+    nodes, outside = nodes_behind([y._node for y in outputs if isinstance(y, Array)], seeds)
+    nested = (nested or bool(outside)) and _modes.is_grad_enabled()
     tangents: dict[Node, Array] = dict(seeds)
-    with _modes.enable_grad() if nested else _modes.no_grad():
+    with contextlib.ExitStack() as scopes:
+        scopes.enter_context(_modes.enable_grad() if nested else _modes.no_grad())
+        for backend in {node.type.backend for node in nodes}:
+            if backend.scope is not None:
+                scopes.enter_context(backend.scope())
         for node in sorted(nodes, key=lambda node: node.sequence):
             t = _tangent(node, tangents)
             if t is not None:
@@ -45,28 +49,36 @@ def tangents_of(
     return found, nested
 
 
-def _behind(
-    roots: Sequence[Node | None], seeds: dict[Node, Array], floor: int
-) -> tuple[set[Node], bool]:
-    """The nodes between the seeds and the roots; and whether tracked arrays from elsewhere are met."""
-    found: set[Node] = set()
-    escaped = False
+class Behind(NamedTuple):
+    """The nodes that a result was computed through."""
+
+    inside: set[Node]
+    """Those between the seeds and the result."""
+    outside: set[Node]
+    """Where the search ended elsewhere: leaves, and nodes older than the seeds."""
+
+
+def nodes_behind(roots: Sequence[Node | None], seeds: Collection[Node]) -> Behind:
+    """The nodes behind `roots`, the search ending at `seeds`."""
+    floor = min((node.sequence for node in seeds), default=0)
+    inside: set[Node] = set()
+    outside: set[Node] = set()
     todo = [node for node in roots if node is not None and node not in seeds]
     while todo:
         node = todo.pop()
-        if node in found:
+        if node in inside:
             continue
         if node.op is None or node.sequence < floor:
-            escaped = True
+            outside.add(node)
             continue
-        found.add(node)
-        todo.extend(p for p in node.parents or () if p is not None and p not in seeds)
-    return found, escaped
+        inside.add(node)
+        todo.extend(p for p in node.parents if p is not None and p not in seeds)
+    return Behind(inside, outside)
 
 
 def _tangent(node: Node, tangents: dict[Node, Array]) -> Array | None:
     """The tangent of a node's output, or `None` if nothing reaches it."""
-    op, parents = node.op, node.parents or ()
+    op, parents = node.op, node.parents
     given = [None if p is None else tangents.get(p) for p in parents]
     if op is None or all(t is None for t in given):
         return None
@@ -81,7 +93,7 @@ def _elementwise(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
     for i, t in enumerate(given):
         if t is None:
             continue
-        pull = op.pulls(RECORDED_CAREFUL, len(given))[i]
+        pull = op.pulls(Mode.RECORDED_CAREFUL, len(given))[i]
         term: Array = pull(node, t)  # type: ignore[misc]  # tracked operands have a rule
         total = term if total is None else total + term
     assert total is not None  # noqa: S101 (one of them is given)
@@ -113,8 +125,9 @@ def _other(node: Node, position: int, t: Array) -> Array:
     saved = node.inputs[position]
     if saved is not None:
         return saved
-    aval = node.avals[position] if node.avals is not None else None
-    return _zeros_of(t._type, aval[0] if aval is not None else node.shape)
+    if node.op is not None and node.op.variadic:
+        return _zeros_of(t._type, node.shapes[position])
+    return _zeros_of(t._type, node.shape if position == 0 else ())
 
 
 def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
@@ -129,7 +142,7 @@ def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
 
 
 def _own_rule(op: Op, node: Node, t: Array) -> Array:
-    result: Array = op.forward(RECORDED)(node, t)
+    result: Array = op.forward(Mode.RECORDED)(node, t)
     return result
 
 
@@ -138,7 +151,7 @@ def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Array:
     with _modes.enable_grad():
         g = _zeros_of(node.type, node.shape)
         g._node = leaf(node.type, node.shape)
-        pull = op.pulls(RECORDED_CAREFUL, len(node.parents or ()))[i]
+        pull = op.pulls(Mode.RECORDED_CAREFUL, len(node.parents))[i]
         pulled: Array = pull(node, g)  # type: ignore[misc]  # tracked operands have a rule
         found = cotangents(pulled, t, recorded=True, retain_graph=True, targets={g._node})
     total: Array = found.totals[g._node][0]

@@ -13,13 +13,15 @@ from numpygrad.typing import RawArray, Shape
 
 
 def guarded_multiply(xp: Any, g: RawArray, partial: RawArray) -> RawArray:
-    """`g * partial`, but 0 where `g` is 0 and `partial` is not finite.
+    """`g * partial`, but 0 where one of them is 0 and the other is not finite.
 
     Example: `where(x > 0, sqrt(x), 0)` at 0. The branch not taken hands `sqrt` a cotangent of
-    exactly 0, its derivative there is inf, and 0 * inf would be NaN. Only the partial is replaced,
-    so the derivative with respect to `g` stays what it is: second derivatives are right.
+    exactly 0, its derivative there is inf, and 0 * inf would be NaN. Likewise `sqrt(relu(x))` below 0.
+    Only the non-finite factor is replaced, so that the product's own derivatives stay what they are.
     """
-    return g * xp.where((g == 0) & ~xp.isfinite(partial), 0.0, partial)
+    silent = (g == 0) & ~xp.isfinite(partial)
+    flat = (partial == 0) & ~xp.isfinite(g)
+    return xp.where(flat, 0.0, g) * xp.where(silent, 0.0, partial)
 
 
 def _positions(xp: Any, key: Any, shape: Shape, device: Any) -> RawArray:
@@ -61,9 +63,9 @@ def scatter(xp: Any, g: RawArray, *, key: Any, shape: Shape) -> RawArray:
 def put(xp: Any, x: RawArray, value: RawArray, *, key: Any) -> RawArray:
     """A copy of `x` with `value` written at `key`; of repeated places, the last write stays.
 
-    The standard writes at ints and slices only; what arrays select is chosen by `where`.
+    The standard writes at ints and slices only; what other keys select is chosen by `where`.
     """
-    if is_basic(key):
+    if is_basic(key) and None not in (key if type(key) is tuple else (key,)):
         out = xp.asarray(x, copy=True)
         out[_with_ellipsis(key)] = value
         return out
@@ -109,6 +111,19 @@ def cast(xp: Any, x: RawArray, *, dtype: Any) -> RawArray:
 def spread(xp: Any, x: RawArray, shape: Shape) -> RawArray:
     """`x` broadcast to `shape`, to be read only; a backend may give a copy where that is faster."""
     return xp.broadcast_to(x, shape)
+
+
+def has_nan(xp: Any, x: RawArray) -> bool:
+    """Whether an element is NaN; yes, if that cannot be known yet."""
+    try:
+        return bool(xp.any(xp.isnan(x)))
+    except TypeError:  # an array that is being traced has no values
+        return True
+
+
+def contiguous(xp: Any, x: RawArray) -> RawArray:
+    """`x` in row-major order; as it is, where order cannot be seen."""
+    return x
 
 
 def sum_to(xp: Any, g: RawArray, shape: Shape) -> RawArray:
@@ -237,8 +252,10 @@ DEFAULTS: dict[str, Callable[..., Any]] = {
     "cast": cast,
     "clip_high": clip_high,
     "clip_low": clip_low,
+    "contiguous": contiguous,
     "erf": erf,
     "gather": gather,
+    "has_nan": has_nan,
     "guarded_multiply": guarded_multiply,
     "log_softmax": log_softmax,
     "logsumexp": logsumexp,

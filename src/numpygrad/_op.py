@@ -8,7 +8,8 @@ A rule's parameter names say what it reads, and so what a node saves:
                      of cotangent and partial itself, and serves the tangent as well
 ``y``                the output
 an array's name      that operand, e.g. ``x``, ``x1``
-``<array>_shape``    only its shape; ``<array>_dtype``, ``<array>_type`` only dtype, dtype and device
+``<array>_shape``    only the shape of the rule's own operand; ``<array>_dtype`` and
+                     ``<array>_type`` only its dtype, its dtype and device
 a parameter's name   a keyword of the op, e.g. ``axis``
 ``index``            which of a sequence of arrays the rule is asked for
 ==================== ====================================================================
@@ -18,9 +19,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from enum import IntEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from numpygrad._kernels import guarded_multiply
+from numpygrad._node import WIDE
 from numpygrad._storage import check_not_stale
 
 if TYPE_CHECKING:
@@ -53,23 +57,28 @@ class Plan(NamedTuple):
 
     inputs: tuple[bool, ...]
     output: bool
-    avals: bool
 
 
-class Mode(NamedTuple):
-    """How rules are run: over what, and whether a zero cotangent must silence a non-finite partial."""
+class Mode(IntEnum):
+    """How rules are run: over raw arrays or recorded, and whether 0 times inf is kept 0."""
 
-    recorded: bool
-    careful: bool
+    RAW = 0
+    RAW_CAREFUL = 1
+    RECORDED = 2
+    RECORDED_CAREFUL = 3
 
+    @property
+    def recorded(self) -> bool:
+        """Whether rules run over Arrays, so that each step is an op."""
+        return self >= Mode.RECORDED
 
-RAW = Mode(recorded=False, careful=False)
-RAW_CAREFUL = Mode(recorded=False, careful=True)
-RECORDED = Mode(recorded=True, careful=False)
-RECORDED_CAREFUL = Mode(recorded=True, careful=True)
+    @property
+    def careful(self) -> bool:
+        """Whether a zero must silence a non-finite factor."""
+        return self in (Mode.RAW_CAREFUL, Mode.RECORDED_CAREFUL)
 
 AVALS = ("shape", "dtype", "type")
-"""What a rule can read of an operand without its values being saved."""
+"""What a rule can read of its own operand without the values being saved."""
 
 TABLE: dict[Callable[..., Any], Op] = {}
 """The row of every function that has one."""
@@ -93,17 +102,18 @@ class Op:
         "is_complex",
         "is_plain",
         "jvp",
+        "keeps_shape",
         "kind",
         "masks",
         "name",
         "parameters",
-        "raw",
-        "raw_careful",
+        "pull_sets",
         "rules",
         "sparse",
         "unary_plan",
         "variadic",
         "view",
+        "width",
     )
 
     def __init__(
@@ -137,9 +147,12 @@ class Op:
         self._plans: dict[tuple[bool, ...], Plan] = {}
         self._pulls: dict[tuple[Mode, int], tuple[Pull | None, ...]] = {}
         self.differentiable = kind != "discrete"
+        self.keeps_shape = kind == "elementwise" and len(self.arrays) == 1
         self._check()
-        self.raw = () if self.variadic else self.pulls(RAW, len(self.rules))
-        self.raw_careful = () if self.variadic else self.pulls(RAW_CAREFUL, len(self.rules))
+        self.width = min(WIDE, WIDE if self.variadic else len(self.arrays))
+        self.pull_sets = (
+            [] if self.variadic else [self.pulls(mode, len(self.rules)) for mode in Mode]
+        )
         self.is_plain = not (self.variadic or masks or sparse or self.name == "transfer")
         self.unary_plan = self.plan((True,)) if len(self.rules) == 1 else None
         self.conjugating: Op = (
@@ -180,7 +193,6 @@ class Op:
             plan = self._plans[tracked] = Plan(
                 inputs=tuple(name in names for name in arrays),
                 output="y" in names,
-                avals=any(f"{a}_{what}" in names for a in arrays for what in AVALS),
             )
         return plan
 
@@ -209,10 +221,10 @@ class Op:
             )
         if taken := {"xp", "g", "y", "index"} & {*self.arrays, *self.parameters}:
             raise TypeError(f"{self.name}: the name {taken} of a parameter has a meaning in rules")
-        known = {"xp", "g", "y", *self.arrays, *self.parameters}
-        known |= {f"{a}_{what}" for a in self.arrays for what in AVALS}
-        known |= {"index"} if self.variadic else set()
-        for i in range(len(self.rules)):
+        everywhere = {"xp", "g", "y", *self.arrays, *self.parameters}
+        for i, own in enumerate(self.arrays[: len(self.rules)]):
+            known = everywhere | {f"{own}_{what}" for what in AVALS}
+            known |= {"index"} if self.variadic else set()
             if unknown := set(self.reads(i)) - known:
                 raise TypeError(f"{self.name}: rule {i} names {unknown}; it may name {known}")
 
@@ -243,27 +255,27 @@ def _reader(op: Op, name: str, index: int, mode: Mode) -> Reader:
     if name == "y":
         return _output_reader(mode)
     if name in op.arrays:
-        return _input_reader(name, op.arrays.index(name), mode)
+        return _input_reader(name, op.arrays.index(name), op, mode)
     array, _, what = name.rpartition("_")
-    if array in op.arrays:
-        return _aval_reader(op, op.arrays.index(array), what, mode)
+    if array in op.arrays and what in AVALS:
+        return _aval_reader(op, index, what, mode)
     return lambda node, g: node.params[name]
 
 
-def _input_reader(name: str, position: int, mode: Mode) -> Reader:
-    def recorded(node: Node, g: Any) -> Any:
-        x = node.inputs[position]
-        if x._alias is not None:  # type: ignore[union-attr]  # saved by plan
-            check_not_stale(node, name, x._alias, x.shape)  # type: ignore[union-attr]
+def _input_reader(name: str, position: int, op: Op, mode: Mode) -> Reader:
+    """The saved operand at `position`: its value, or in recorded modes the array."""
+    slot = "input1" if op.width == WIDE or position == 0 else "input2"
+    saved = attrgetter(slot)
+
+    def array(node: Node, g: Any) -> Any:
+        x = saved(node)
+        if op.width == WIDE:
+            x = x[position]
+        if x._alias is not None:
+            check_not_stale(node, name, x._alias.storage, x.shape)
         return x
 
-    def raw(node: Node, g: Any) -> Any:
-        x = node.inputs[position]
-        if x._alias is not None:  # type: ignore[union-attr]  # saved by plan
-            check_not_stale(node, name, x._alias, x.shape)  # type: ignore[union-attr]
-        return x._data  # type: ignore[union-attr]
-
-    return recorded if mode.recorded else raw
+    return array if mode.recorded else lambda node, g: array(node, g)._data
 
 
 def _output_reader(mode: Mode) -> Reader:
@@ -278,17 +290,20 @@ def _output_reader(mode: Mode) -> Reader:
     return recorded if mode.recorded else raw
 
 
-def _aval_reader(op: Op, position: int, what: str, mode: Mode) -> Reader:
-    """Reader of an operand's shape or dtype; of all of them where the op takes a sequence."""
+def _aval_reader(op: Op, index: int, what: str, mode: Mode) -> Reader:
+    """Reader of the shape, dtype or type of operand `index`; of all shapes where the op takes a sequence."""
+    if op.variadic:
+        return lambda node, g: node.shapes
+    parent = attrgetter("parent1" if index == 0 else "parent2")
+    if op.width == WIDE:
+        return lambda node, g: node.parent1[index].shape
     if what == "shape":
-        if op.variadic:
-            return lambda node, g: [aval[0] for aval in node.avals]  # type: ignore[union-attr, index]
-        return lambda node, g: node.avals[position][0]  # type: ignore[index]
+        return lambda node, g: parent(node).shape
     if what == "type":
-        return lambda node, g: node.avals[position][1]  # type: ignore[index]
+        return lambda node, g: parent(node).type
     if mode.recorded:
-        return lambda node, g: node.avals[position][1].dtype  # type: ignore[index]
-    return lambda node, g: node.avals[position][1].raw_dtype  # type: ignore[index]
+        return lambda node, g: parent(node).type.dtype
+    return lambda node, g: parent(node).type.raw_dtype
 
 
 def _bind(rule: Rule, readers: list[Reader]) -> Pull:
@@ -308,11 +323,57 @@ def _bind(rule: Rule, readers: list[Reader]) -> Pull:
 
 
 def _pullback(op: Op, index: int, rule: Rule, mode: Mode) -> Pull:
-    bound = _bind(rule, _readers(op, index, mode))
     reads = op.reads(index)
-    scales = op.kind == "elementwise" and "g" not in reads
-    pull = _product(rule, bound, reads, mode) if scales else bound
+    if op.kind == "elementwise" and "g" not in reads:
+        if mode is Mode.RAW and not op.is_complex and (short := _short_product(op, rule, reads)):
+            return short
+        pull = _product(rule, _bind(rule, _readers(op, index, mode)), reads, mode)
+    else:
+        pull = _bind(rule, _readers(op, index, mode))
     return _conjugated(pull, mode) if op.is_complex else pull
+
+
+def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
+    """`_product` for the commonest rules with their readers written out, which saves 70 ns of calls."""
+    if op.width == WIDE or not reads:
+        return None
+    name = reads[-1]
+    if reads == ("y",):
+
+        def of_output(node: Node, g: Any) -> Any:
+            if node.alias is not None:
+                check_not_stale(node, "output", node.alias, node.shape)
+            return g * rule(node.output)
+
+        return of_output
+    if reads == (op.arrays[0],):
+
+        def of_first(node: Node, g: Any) -> Any:
+            x = node.input1
+            if x._alias is not None:
+                check_not_stale(node, name, x._alias.storage, x.shape)
+            return g * rule(x._data)
+
+        return of_first
+    if reads == op.arrays[1:2]:
+
+        def of_second(node: Node, g: Any) -> Any:
+            x: Any = node.input2
+            if x._alias is not None:
+                check_not_stale(node, name, x._alias.storage, x.shape)
+            return g * rule(x._data)
+
+        return of_second
+    if reads == ("xp", op.arrays[0]):
+
+        def of_namespace(node: Node, g: Any) -> Any:
+            x = node.input1
+            if x._alias is not None:
+                check_not_stale(node, name, x._alias.storage, x.shape)
+            return g * rule(node.type.xp, x._data)
+
+        return of_namespace
+    return None
 
 
 def _namespace(node: Node, g: Any, mode: Mode) -> Any:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from numpygrad.errors import VersionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpygrad._array import Array
     from numpygrad._node import Node
 
@@ -82,7 +84,7 @@ def storage_of(x: Array) -> Storage:
         x._alias = Storage(x)
         # A node that saved its output learns here where to look whether it was overwritten.
         if x._node is not None:
-            x._node.alias = x._alias
+            x._node.alias = x._alias.storage
     return x._alias.storage
 
 
@@ -97,15 +99,51 @@ def attach_view(
     alias.params = params
     view._alias = alias
     if view._node is not None:
-        view._node.alias = alias
+        view._node.alias = storage
     storage.views.append(weakref.ref(view))
     if len(storage.views) > storage.prune_at:
         storage.prune()
 
 
-def check_not_stale(node: Node, name: str, alias: Alias, shape: tuple[int, ...]) -> None:
+def is_contiguous(x: Array) -> bool:
+    """Whether the elements lie in row-major order: of a view, by the strides it would have in memory.
+
+    So `reshape` gives a view or a copy on every backend alike, whether views are memory or not.
+    """
+    chain = []
+    while isinstance(x._alias, View):
+        chain.append(x._alias)
+        x = x._alias.parent
+    if not chain:
+        return True
+    # An array of the root's shape and strides with no memory behind it: only its strides are asked for.
+    strides = [math.prod(x.shape[i + 1 :]) for i in range(x.ndim)]
+    layout = np.lib.stride_tricks.as_strided(np.empty(1, np.int8), x.shape, strides)
+    for view in reversed(chain):
+        layout = LAYOUTS.get(view.function.__name__, _same)(layout, **view.params)
+    return bool(layout.flags.c_contiguous)
+
+
+def _same(layout: Layout) -> Layout:
+    return layout
+
+
+Layout: TypeAlias = "np.ndarray[Any, Any]"
+
+LAYOUTS: dict[str, Callable[..., Layout]] = {
+    "broadcast_to": np.broadcast_to,
+    "expand_dims": np.expand_dims,
+    "flip": np.flip,
+    "permute_dims": np.transpose,
+    "reshape": lambda layout, shape, copy: layout.reshape(shape),
+    "select": lambda layout, key: layout[key],
+    "squeeze": np.squeeze,
+}
+"""What each view does to strides."""
+
+
+def check_not_stale(node: Node, name: str, storage: Storage, shape: tuple[int, ...]) -> None:
     """Raise if the value that `node` saved was overwritten after it was saved."""
-    storage = alias.storage
     if storage.written <= node.sequence:
         return
     op = node.op.name if node.op else "backward"

@@ -16,7 +16,7 @@ from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._dispatch import apply, record
 from numpygrad._engine import cotangents
-from numpygrad._forward import tangents_of
+from numpygrad._forward import nodes_behind, tangents_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME
 from numpygrad.errors import DTypeError, GraphError, ShapeError
@@ -99,11 +99,13 @@ def _is_nested(args: Sequence[Any], argnums: Sequence[int]) -> bool:
     )
 
 
-def _pulled(y: Array, seed: Array, inputs: Sequence[Array], nested: bool) -> list[Array]:
-    """The cotangents of the inputs; recorded if an outer derivative depends on them."""
+def _pulled(
+    y: Array, seed: Array, inputs: Sequence[Array], nested: bool
+) -> tuple[list[Array], bool]:
+    """The cotangents of the inputs, recorded if an outer derivative depends on them; and whether one does."""
     targets = {cast("Node", x._node) for x in inputs}
     if y._node is None:
-        return [_zeros(x) for x in inputs]
+        return [_zeros(x) for x in inputs], nested
     found = cotangents(y, seed, recorded=nested, retain_graph=True, targets=targets)
     if not nested and found.escaped and _modes.is_grad_enabled():
         # The function closes over tracked arrays: its derivative depends on them too.
@@ -122,7 +124,7 @@ def _pulled(y: Array, seed: Array, inputs: Sequence[Array], nested: bool) -> lis
             if not (owned or type_.backend.owned(data)) or data is seed._data:
                 data = type_.xp.asarray(data, copy=True)
             gradients.append(wrap(data, type_))
-    return gradients
+    return gradients, nested
 
 
 def _zeros(x: Array) -> Array:
@@ -190,22 +192,22 @@ def value_and_grad(
             )
         if y._type.is_complex:
             raise DTypeError("grad() is of real functions, this one is complex; take npg.real or npg.abs")
-        gradients = iter(_pulled(y, _ones(y), inputs, nested))
-        trees = tuple(
-            rebuilt(_arrays(args[i]), [next(gradients) for _ in leaves_of(args[i])]) for i in chosen
-        )
-        value = _detached(result, nested or _outer(y, inputs))
+        gradients, outer = _pulled(y, _ones(y), inputs, nested)
+        rest = iter(gradients)
+        trees = tuple(rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])]) for i in chosen)
+        value = _detached(result, outer or (has_aux and _depends_on_others(result, inputs)))
         return value, trees[0] if isinstance(argnums, int) else trees
 
     return differentiated
 
 
-def _arrays(tree: Tree) -> Tree:
-    return tree
-
-
-def _outer(y: Array, inputs: Sequence[Array]) -> bool:
-    return False
+def _depends_on_others(tree: Tree, inputs: Sequence[Array]) -> bool:
+    """Whether a result depends on tracked arrays that are not among the inputs, an outer graph's."""
+    if not _modes.is_grad_enabled():
+        return False
+    roots = [y._node for y in leaves_of(tree) if isinstance(y, Array)]
+    own = {x._node for x in inputs if x._node is not None}
+    return any(node not in own for node in nodes_behind(roots, own).outside)
 
 
 def _ones(y: Array) -> Array:
@@ -270,12 +272,12 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
         for y, seed in zip(outputs, seeds, strict=True):
             seed = _cotangent_for(y, seed)
             tracked = nested or (_modes.is_grad_enabled() and seed._node is not None)
-            part = _pulled(y, seed, inputs, tracked)
+            part, _ = _pulled(y, seed, inputs, tracked)
             totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
         rest = iter(totals or [])
         return tuple(rebuilt(x, [next(rest) for _ in leaves_of(x)]) for x in primals)
 
-    return _detached(result, nested), pullback
+    return _detached(result, nested or _depends_on_others(result, inputs)), pullback
 
 
 def _cotangent_for(y: Array, seed: Any) -> Array:

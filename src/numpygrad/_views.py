@@ -11,20 +11,23 @@ from __future__ import annotations
 import contextlib
 from typing import Any, cast
 
-import numpygrad
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
 from numpygrad._dispatch import apply, as_arrays, convert
 from numpygrad._kernels import is_basic
-from numpygrad._node import Node, tick
+from numpygrad._node import tick
 from numpygrad._op import BY_NAME
 from numpygrad._storage import View, attach_view, storage_of
 from numpygrad.errors import DerivativeError, DTypeError, ShapeError, VersionError
+from numpygrad.ops.creation import asarray
+from numpygrad.ops.indexing import as_raw_key, put, region_shape, select
+from numpygrad.ops.manipulation import broadcast_to, undo
 from numpygrad.typing import Key
 
 
 def detach(x: Array) -> Array:
     """The same values and memory, without history."""
+    x._data = x.data  # a 0-d result of NumPy is given memory to be shared
     out = wrap(x._data, x._type)
     attach_view(out, x, detach, {})
     return out
@@ -35,32 +38,36 @@ def write(x: Array, key: Key, value: Operand) -> None:
     if isinstance(value, Array) and _is_own_view(x, key, value):
         return  # `x[key] += v`: the view was written to, and comes back
     if not isinstance(value, (Array, bool, int, float, complex)):
-        value = numpygrad.asarray(value, device=x.device)
+        value = asarray(value, device=x.device)
     (operand,) = as_arrays("setitem", (x, value))[1:]
-    operand = _fitted("setitem", x, cast("Array", operand))
-    raw_key = numpygrad.ops.indexing.as_raw_key(x, key)
-    region = numpygrad.ops.indexing.region_shape(x, raw_key)
+    operand = _fitted("setitem", x, operand)
+    raw_key = as_raw_key(x, key)
+    region = region_shape(x, raw_key)
     _require_broadcast("setitem", operand, region)
     stamp = tick()
     if not _is_recorded(x, operand):
         _write_memory(x, raw_key, operand, "setitem", stamp)
         return
     _require_recordable(x, "setitem")
-    result = apply(numpygrad.ops.indexing.put, _snapshot(x), operand, key=raw_key)
+    result = apply(put, _snapshot(x), operand, key=raw_key)
     _record_write(x, result, "setitem", stamp)
 
 
 def update(x: Array, name: str, other: Operand) -> Array:
     """`x op= other`: the op's result, written into `x`."""
     (operand,) = as_arrays(f"in-place {name}", (x, other))[1:]
-    operand = cast("Array", operand)
     recorded = _is_recorded(x, operand)
+    if not recorded and _write_directly(x, name, operand):
+        return x
     if recorded:
         _require_recordable(x, name)
     stamp = tick()
     with contextlib.nullcontext() if recorded else _modes.no_grad():
-        snapshot = _snapshot(x)
-        result = BY_NAME[name].function(snapshot, snapshot if operand is x else operand)
+        # What shares the memory that is written to may be saved only as it is now.
+        other_alias, shared = operand._alias, operand is x
+        if other_alias is not None and other_alias.storage is storage_of(x):
+            shared = True
+        result = BY_NAME[name].function(_snapshot(x), _snapshot(operand) if shared else operand)
         result = _fitted(f"in-place {name}", x, result)
     if result.shape != x.shape:
         raise ShapeError(
@@ -74,13 +81,27 @@ def update(x: Array, name: str, other: Operand) -> Array:
     return x
 
 
+def _write_directly(x: Array, name: str, operand: Array) -> bool:
+    """Let NumPy write an optimiser's step into memory itself; whether it could."""
+    type_ = x._type
+    kernel = type_.fast.get(name) if type_.fast is not None else None
+    if kernel is None or operand._type is not type_ or operand.shape not in ((), x.shape):
+        return False
+    _refuse_read_only(x)
+    stamp = tick()
+    kernel(x.data, operand._data, x.data)
+    storage_of(x).log_write(name, stamp)
+    return True
+
+
 def _is_own_view(x: Array, key: Key, value: Array) -> bool:
     """Whether `value` is the view that `x[key]` gave: `x[key] += v` ends with `x[key] = view`."""
     alias = value._alias
+    if not isinstance(alias, View) or alias.parent is not x:
+        return False
+    key = as_raw_key(x, key)
     return (
-        isinstance(alias, View)
-        and alias.parent is x
-        and alias.function is numpygrad.ops.indexing.select
+        alias.function is select
         and is_basic(key)
         and bool(alias.params["key"] == key)
     )
@@ -177,7 +198,7 @@ def _record_write(x: Array, result: Array, name: str, stamp: int) -> None:
 
 def _refuse_read_only(x: Array) -> None:
     while isinstance(x._alias, View):
-        if x._alias.function is numpygrad.broadcast_to:
+        if x._alias.function is broadcast_to:
             raise ValueError("the array is a read-only view made by broadcast_to(); copy it to write")
         x = x._alias.parent
 
@@ -201,9 +222,9 @@ def _outward(view: View, value: Array) -> Array:
     parent = _snapshot(view.parent)
     if view.function is detach:
         return value
-    if view.function is numpygrad.ops.indexing.select:
-        return apply(numpygrad.ops.indexing.put, parent, value, key=view.params["key"])
-    return cast("Array", numpygrad.ops.manipulation.undo(view.function, value, parent.shape, view.params))
+    if view.function is select:
+        return apply(put, parent, value, key=view.params["key"])
+    return cast("Array", undo(view.function, value, parent.shape, view.params))
 
 
 def _become(x: Array, value: Array, keep_nodes: bool) -> None:
@@ -211,5 +232,5 @@ def _become(x: Array, value: Array, keep_nodes: bool) -> None:
     if keep_nodes:
         return
     x._node = value._node
-    if isinstance(x._node, Node):
-        x._node.alias = x._alias
+    if x._node is not None and x._alias is not None:
+        x._node.alias = x._alias.storage

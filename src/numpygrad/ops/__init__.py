@@ -6,7 +6,7 @@ import sys
 
 from numpygrad._backend import Namespace
 from numpygrad.ops.elementwise import clip_high, clip_low
-from numpygrad.ops.indexing import gather, put, scatter, select
+from numpygrad.ops.indexing import item_at, put, scatter
 from numpygrad.ops.manipulation import broadcast_to
 from numpygrad.ops.special import (
     erf,
@@ -24,13 +24,13 @@ RULE_NAMESPACE = Namespace(
         "clip_high": clip_high,
         "clip_low": clip_low,
         "erf": erf,
-        "gather": gather,
+        "gather": item_at,
         "log_softmax": log_softmax,
         "logsumexp": logsumexp,
         "put": put,
         "relu": relu,
         "scatter": scatter,
-        "select": select,
+        "select": item_at,
         "sigmoid": sigmoid,
         "softmax": softmax,
         "softplus": softplus,

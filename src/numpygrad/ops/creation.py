@@ -8,7 +8,7 @@ import numpy as np
 
 from numpygrad._array import Array, Operand, wrap
 from numpygrad._backend import ArrayType, Device, backend_of_raw, default_device, device_of_backend, find_device
-from numpygrad._dispatch import apply, convert, from_numpy, record
+from numpygrad._dispatch import apply, apply_unary, convert, from_numpy, record
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
 from numpygrad._modes import is_grad_enabled
 from numpygrad._op import TABLE, linear
@@ -110,10 +110,7 @@ def _from_host(obj: Any, dtype: DType | None, device: Device, copy: bool | None)
     type_ = device.type(dtype or as_dtype(values.dtype))
     if copy is False and (values.dtype != type_.dtype or not type_.backend.mutable):
         _require_copy_allowed(copy)
-    if copy is not True and values.dtype.isnative:
-        return wrap(type_.xp.asarray(values, dtype=type_.raw_dtype, device=device.raw), type_)
-    data = from_numpy(values, type_)
-    return wrap(type_.xp.asarray(data, copy=True) if data is values or type_.backend.mutable else data, type_)
+    return wrap(from_numpy(np.array(values) if copy else values, type_), type_)
 
 
 def _inferred(obj: Any, dtype: DType | None) -> DType | None:
@@ -398,12 +395,12 @@ def ones_like(
 
 def tril(x: Array, /, *, k: int = 0) -> Array:
     """The lower triangle of (stacks of) matrices, up to diagonal `k`; zeros elsewhere."""
-    return apply(tril, x, k=k)
+    return apply_unary(tril, x, k=k)
 
 
 def triu(x: Array, /, *, k: int = 0) -> Array:
     """The upper triangle of (stacks of) matrices, from diagonal `k`; zeros elsewhere."""
-    return apply(triu, x, k=k)
+    return apply_unary(triu, x, k=k)
 
 
 def zeros(

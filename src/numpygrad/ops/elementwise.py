@@ -23,7 +23,7 @@ def abs(x: Array, /) -> Array:
 
     The derivative at 0 is taken as 0.
     """
-    return apply(abs, x)
+    return apply_unary(abs, x)
 
 
 def acos(x: Array, /) -> Array:
@@ -73,7 +73,7 @@ def bitwise_and(x1: Operand, x2: Operand, /) -> Array:
 
 def bitwise_invert(x: Array, /) -> Array:
     """Bitwise (for booleans, logical) complement of `x`."""
-    return apply(bitwise_invert, x)
+    return apply_unary(bitwise_invert, x)
 
 
 def bitwise_left_shift(x1: Operand, x2: Operand, /) -> Array:
@@ -98,7 +98,7 @@ def bitwise_xor(x1: Operand, x2: Operand, /) -> Array:
 
 def ceil(x: Array, /) -> Array:
     """Smallest integers not below `x`. The derivative is zero."""
-    return apply(ceil, x)
+    return apply_unary(ceil, x)
 
 
 def clip(x: Array, /, min: Operand | None = None, max: Operand | None = None) -> Array:
@@ -174,7 +174,7 @@ def expm1(x: Array, /) -> Array:
 
 def floor(x: Array, /) -> Array:
     """Largest integers not above `x`. The derivative is zero."""
-    return apply(floor, x)
+    return apply_unary(floor, x)
 
 
 def floor_divide(x1: Operand, x2: Operand, /) -> Array:
@@ -204,17 +204,17 @@ def imag(x: Array, /) -> Array:
 
 def isfinite(x: Array, /) -> Array:
     """Whether elements are neither infinite nor NaN."""
-    return apply(isfinite, x)
+    return apply_unary(isfinite, x)
 
 
 def isinf(x: Array, /) -> Array:
     """Whether elements are infinite."""
-    return apply(isinf, x)
+    return apply_unary(isinf, x)
 
 
 def isnan(x: Array, /) -> Array:
     """Whether elements are NaN."""
-    return apply(isnan, x)
+    return apply_unary(isnan, x)
 
 
 def less(x1: Operand, x2: Operand, /) -> Array:
@@ -259,7 +259,7 @@ def logical_and(x1: Operand, x2: Operand, /) -> Array:
 
 def logical_not(x: Array, /) -> Array:
     """Whether `x` is false."""
-    return apply(logical_not, x)
+    return apply_unary(logical_not, x)
 
 
 def logical_or(x1: Operand, x2: Operand, /) -> Array:
@@ -304,7 +304,7 @@ def not_equal(x1: Operand, x2: Operand, /) -> Array:
 
 def positive(x: Array, /) -> Array:
     """A copy of `x`."""
-    return apply(positive, x)
+    return apply_unary(positive, x)
 
 
 def pow(x1: Operand, x2: Operand, /) -> Array:
@@ -324,7 +324,7 @@ def real(x: Array, /) -> Array:
 
 def reciprocal(x: Array, /) -> Array:
     """`1 / x`."""
-    return apply(reciprocal, x)
+    return apply_unary(reciprocal, x)
 
 
 def remainder(x1: Operand, x2: Operand, /) -> Array:
@@ -337,14 +337,14 @@ def remainder(x1: Operand, x2: Operand, /) -> Array:
 
 def round(x: Array, /) -> Array:
     """Nearest integers to `x`, halves to even. The derivative is zero."""
-    return apply(round, x)
+    return apply_unary(round, x)
 
 
 def sign(x: Array, /) -> Array:
     """Sign of `x`: -1, 0 or 1; `x / abs(x)` for complex numbers. The derivative of a real sign is zero."""
     if type(x) is Array and x._type.is_complex:
         return _complex_sign(x)
-    return apply(sign, x)
+    return apply_unary(sign, x)
 
 
 def _complex_sign(x: Array) -> Array:
@@ -354,7 +354,7 @@ def _complex_sign(x: Array) -> Array:
 
 def signbit(x: Array, /) -> Array:
     """Whether the sign bit of `x` is set: of negative numbers, and of -0.0."""
-    return apply(signbit, x)
+    return apply_unary(signbit, x)
 
 
 def sin(x: Array, /) -> Array:
@@ -394,7 +394,7 @@ def tanh(x: Array, /) -> Array:
 
 def trunc(x: Array, /) -> Array:
     """`x` rounded towards zero. The derivative is zero."""
-    return apply(trunc, x)
+    return apply_unary(trunc, x)
 
 
 def _conj_sign(xp: Any, x: Any) -> Any:
@@ -440,9 +440,10 @@ def _pow_exponent(xp: Any, x1: Any, x2: Any, y: Any) -> Any:
 
 
 def _softmax_weight(xp: Any, x: Any, other: Any, y: Any) -> Any:
-    """exp(x - y); half where both are the same infinity, whose difference would be NaN."""
-    nothing = (x == other) & xp.isinf(x)
-    return xp.where(nothing, 0.5, xp.exp(xp.where(nothing, 0.0, x - y)))
+    """exp(x - y); 1 where x is the only infinity and half where both are, whose differences would be NaN."""
+    nothing = (x == y) & xp.isinf(x)
+    share = xp.where(other == x, 0.5, xp.ones_like(x))
+    return xp.where(nothing, share, xp.exp(xp.where(nothing, 0.0, x - y)))
 
 
 elementwise(abs, lambda xp, x: _conj_sign(xp, x), domain=NONZERO)

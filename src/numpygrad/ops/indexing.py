@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from numpygrad._array import Array
-from numpygrad._dispatch import apply, promoted
+from numpygrad import _modes
+from numpygrad._array import Array, new
+from numpygrad._dispatch import apply, apply_unary, promoted
 from numpygrad._kernels import is_basic
-from numpygrad._op import linear
+from numpygrad._node import Node, tick
+from numpygrad._op import TABLE, linear
+from numpygrad._storage import View, storage_of
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.ops.manipulation import moveaxis, normalized_axis
 from numpygrad.typing import Key, Shape
@@ -19,29 +23,75 @@ from numpygrad.typing import Key, Shape
 
 def getitem(x: Array, key: Key) -> Array:
     """`x[key]` as NumPy means it: a view for basic keys, a copy for integer arrays and masks."""
+    type_ = x._type
+    if type_.fast is not None and not _modes.unusual and is_basic(key):
+        return _select_memory(x, key)
     if not is_basic(key):
         key = as_raw_key(x, key)
         _require_axes(x, key)
         if not is_basic(key):
-            return apply(gather, x, key=key)
-    if isinstance(x._data, np.generic):  # a 0-d result of NumPy, given memory to be viewed
-        x._data = x.data
-    return apply(select, x, key=key)
+            return apply_unary(gather, x, key=key)
+    return apply_unary(select, x, key=key)
+
+
+def _select_memory(x: Array, key: Any) -> Array:
+    """`select` where views are memory, written out: of 2.5 us by way of `apply_unary` it saves 1.3."""
+    data = x._data[key]
+    if type(data) is not np.ndarray:  # a single element: a view of it all the same
+        if isinstance(x._data, np.generic):
+            x._data = x.data  # a 0-d result of NumPy, given memory to be viewed
+        data = x._data[(*key, ...) if type(key) is tuple else (key, ...)]
+    params = {"key": key}
+    storage = storage_of(x) if x._alias is None else x._alias.storage
+    alias = View()
+    alias.storage = storage
+    alias.parent = x
+    alias.function = select
+    alias.params = params
+    out = new()
+    out._data = data
+    out._type = type_ = x._type
+    out._alias = alias
+    parent = x._node
+    if parent is None:
+        out._node = None
+    else:
+        node = Node()
+        node.sequence = tick()
+        node.op = TABLE[select]
+        node.type = type_
+        node.shape = data.shape
+        node.parent1 = parent
+        node.input1 = None
+        node.alias = storage
+        node.fits = True
+        node.params = params
+        out._node = node
+    views = storage.views
+    views.append(weakref.ref(out))
+    if len(views) > storage.prune_at:
+        storage.prune()
+    return out
+
+
+def item_at(x: Array, /, *, key: Any) -> Array:
+    """`x[key]`, spelled as the kernels spell it."""
+    return getitem(x, key)
 
 
 def select(x: Array, /, *, key: Any) -> Array:
     """`x[key]` for a key of ints, slices, `...` and `None`; a view."""
-    return apply(select, x, key=key)
+    return apply_unary(select, x, key=key)
 
 
 def gather(x: Array, /, *, key: Any) -> Array:
     """`x[key]` for a key with integer arrays or a mask; a copy. Repeats accumulate in the gradient."""
-    return apply(gather, x, key=as_raw_key(x, key))
+    return apply_unary(gather, x, key=as_raw_key(x, key))
 
 
 def scatter(x: Array, /, *, key: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `x` added at `key`, repeats accumulating: the transpose of `z[key]`."""
-    return apply(scatter, x, key=as_raw_key(x, key), shape=shape)
+    return apply_unary(scatter, x, key=as_raw_key(x, key), shape=shape)
 
 
 def put(x: Array, value: Array, /, *, key: Any) -> Array:
@@ -128,6 +178,8 @@ def _as_raw_key(x: Array, key: Any) -> Any:
         return key
     if isinstance(key, slice):
         return slice(*(None if k is None else operator.index(k) for k in (key.start, key.stop, key.step)))
+    if isinstance(key, np.integer):
+        return int(key)
     if isinstance(key, (bool, np.bool_)):
         return _raw_array(x, np.asarray(bool(key)))
     if isinstance(key, Array):

@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, promoted
-from numpygrad._kernels import kept_shape
+from numpygrad._dispatch import apply, apply_unary, promoted
+from numpygrad._kernels import kept_shape, sum_to
 from numpygrad._op import linear
+from numpygrad._storage import is_contiguous
 from numpygrad.errors import ShapeError
 from numpygrad.typing import Shape
 
@@ -56,7 +57,7 @@ def broadcast_to(x: Array, /, shape: Shape) -> Array:
     extra = len(shape) - x.ndim
     if extra < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[extra:], strict=True)):
         raise ShapeError(f"broadcast_to() of shape {x.shape} to {shape} does not fit")
-    return apply(broadcast_to, x, shape=shape)
+    return apply_unary(broadcast_to, x, shape=shape)
 
 
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
@@ -80,12 +81,12 @@ def expand_dims(x: Array, /, axis: int = 0) -> Array:
     """`x` with a new axis of length 1 before position `axis`; a view."""
     if not -x.ndim - 1 <= axis <= x.ndim:
         raise IndexError(f"expand_dims(): axis {axis} is out of bounds for {x.ndim} dimensions")
-    return apply(expand_dims, x, axis=axis)
+    return apply_unary(expand_dims, x, axis=axis)
 
 
 def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
     """`x` in reverse order along `axis`, all axes by default; a view."""
-    return apply(flip, x, axis=normalized_axes("flip", axis, x.ndim))
+    return apply_unary(flip, x, axis=normalized_axes("flip", axis, x.ndim))
 
 
 def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Array:
@@ -105,7 +106,7 @@ def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
     order = normalized_axes("permute_dims", tuple(axes), x.ndim)
     if len(order) != x.ndim:
         raise ValueError(f"permute_dims() needs all {x.ndim} axes, got {axes}")
-    return apply(permute_dims, x, axes=order)
+    return apply_unary(permute_dims, x, axes=order)
 
 
 def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
@@ -124,7 +125,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
         shape = x.shape
         wide = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
         spread = broadcast_to(expand_dims(x, axis=axis + 1), wide)
-        return reshape(spread, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]))
+        return reshape(spread, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]), copy=True)
     counts = np.broadcast_to(np.asarray(repeats.numpy() if isinstance(repeats, Array) else repeats), (x.shape[axis],))
     where = np.repeat(np.arange(x.shape[axis]), counts)
     return take(x, cast("Array", where), axis=axis)
@@ -146,7 +147,14 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
         shape = tuple(size // known if n == -1 else n for n in shape)
     if -1 in shape or math.prod(shape) != size:
         raise ShapeError(f"reshape() of {size} elements in shape {x.shape} to {shape} does not fit")
-    return apply(reshape, x, shape=shape, copy=copy)
+    if not copy:
+        if not is_contiguous(x):
+            if copy is False:
+                raise ValueError("reshape() of elements in another order needs a copy; pass copy=None")
+            copy = True
+        elif x._alias is None:
+            x._data = x._type.xp.contiguous(x._data)
+    return apply_unary(reshape, x, shape=shape, copy=bool(copy))
 
 
 def roll(
@@ -159,7 +167,7 @@ def roll(
     shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
     if len(shifts) != len(axes):
         raise ValueError(f"roll() needs as many shifts as axes: {shift}, {axis}")
-    return apply(roll, x, shift=shifts, axis=axes)
+    return apply_unary(roll, x, shift=shifts, axis=axes)
 
 
 def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
@@ -167,7 +175,7 @@ def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
     axes = normalized_axes("squeeze", axis, x.ndim)
     if any(x.shape[a] != 1 for a in axes):
         raise ShapeError(f"squeeze() of axes {axis} of shape {x.shape}: their length is not 1")
-    return apply(squeeze, x, axis=axes)
+    return apply_unary(squeeze, x, axis=axes)
 
 
 def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
@@ -175,7 +183,7 @@ def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     if not arrays:
         raise ShapeError("stack() needs at least one array")
     shape = arrays[0].shape
-    if any(x.shape != shape for x in arrays):
+    if [x.shape for x in arrays].count(shape) != len(arrays):
         shapes = " and ".join(str(s) for s in {x.shape for x in arrays})
         raise ShapeError(f"stack() needs arrays of one shape, got {shapes}")
     return apply(stack, *arrays, axis=normalized_axis("stack", axis, len(shape) + 1))
@@ -218,10 +226,10 @@ def _nth_slice(
     """The part of the cotangent of a concatenation that belongs to array `index`."""
     start = sum(shape[axis] for shape in arrays_shape[:index])
     stop = start + arrays_shape[index][axis]
-    return xp.select(g, key=(slice(None),) * axis + (slice(start, stop),))
+    return xp.gather(g, key=(slice(None),) * axis + (slice(start, stop),))
 
 
-linear(broadcast_to, lambda g: g, view=True)  # the engine sums over broadcast axes
+linear(broadcast_to, lambda xp, g, x_shape: sum_to(xp, g, x_shape), view=True)
 linear(concat, lambda xp, g, arrays_shape, axis, index: _nth_slice(xp, g, arrays_shape, axis, index))
 linear(expand_dims, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(flip, lambda xp, g, axis: xp.flip(g, axis=axis), view=True)
@@ -229,7 +237,7 @@ linear(permute_dims, lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)), vie
 linear(reshape, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(roll, lambda xp, g, shift, axis: xp.roll(g, tuple(-s for s in shift), axis=axis))
 linear(squeeze, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
-linear(stack, lambda xp, g, axis, index: xp.select(g, key=(slice(None),) * axis + (index,)))
+linear(stack, lambda xp, g, axis, index: xp.gather(g, key=(slice(None),) * axis + (index,)))
 
 __all__ = [
     "broadcast_arrays",

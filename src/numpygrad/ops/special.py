@@ -18,7 +18,7 @@ def erf(x: Array, /) -> Array:
 
     Source: W. J. Cody, Mathematics of Computation 23 (1969), where the backend has none.
     """
-    return apply(erf, x)
+    return apply_unary(erf, x)
 
 
 def gelu(x: Array, /, *, approximate: bool = False) -> Array:
@@ -36,12 +36,12 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
 def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """`log(sum(exp(x)))` over `axis`, without overflow. The derivative of all -inf is uniform."""
     axes = normalized_axes("logsumexp", axis, x.ndim)
-    return apply(logsumexp, x, axis=axes, keepdims=keepdims)
+    return apply_unary(logsumexp, x, axis=axes, keepdims=keepdims)
 
 
 def log_softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`log(softmax(x))` over `axis`, without underflow."""
-    return apply(log_softmax, x, axis=normalized_axes("log_softmax", axis, x.ndim))
+    return apply_unary(log_softmax, x, axis=normalized_axes("log_softmax", axis, x.ndim))
 
 
 def relu(x: Array, /) -> Array:
@@ -51,17 +51,17 @@ def relu(x: Array, /) -> Array:
 
 def sigmoid(x: Array, /) -> Array:
     """`1 / (1 + exp(-x))`, without overflow."""
-    return apply(sigmoid, x)
+    return apply_unary(sigmoid, x)
 
 
 def softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`exp(x) / sum(exp(x))` over `axis`, without overflow; uniform of all -inf."""
-    return apply(softmax, x, axis=normalized_axes("softmax", axis, x.ndim))
+    return apply_unary(softmax, x, axis=normalized_axes("softmax", axis, x.ndim))
 
 
 def softplus(x: Array, /) -> Array:
     """`log(1 + exp(x))`, without overflow."""
-    return apply(softplus, x)
+    return apply_unary(softplus, x)
 
 
 def _softmax_of(xp: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
@@ -74,8 +74,9 @@ def _softmax_of(xp: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _softmax_pull(xp: Any, g: Any, y: Any, axis: Any) -> Any:
-    weighted = g * y
-    return weighted - y * xp.sum(weighted, axis=axis, keepdims=True)
+    if axis == (len(y.shape) - 1,):
+        return y * (g - xp.expand_dims(xp.vecdot(g, y), axis=-1))
+    return y * (g - xp.sum(g * y, axis=axis, keepdims=True))
 
 
 elementwise(
@@ -94,7 +95,7 @@ nonlinear(
     lambda xp, g, y, axis: g - xp.exp(y) * xp.sum(g, axis=axis, keepdims=True),
     jvp=lambda xp, g, y, axis: g - xp.sum(g * xp.exp(y), axis=axis, keepdims=True),
 )
-elementwise(relu, lambda xp, g, y: xp.where(y > 0, g, 0.0), masks=True, domain=NONZERO)
+elementwise(relu, lambda xp, y: xp.astype(y > 0, y.dtype), masks=True, domain=NONZERO)
 elementwise(sigmoid, lambda y: y * (1 - y), dtype="float")
 nonlinear(
     softmax,

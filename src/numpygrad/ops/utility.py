@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply
+from numpygrad._dispatch import apply, apply_unary
 from numpygrad._op import discrete
+from numpygrad.ops.elementwise import positive
 from numpygrad.ops.manipulation import concat, normalized_axes, normalized_axis
 from numpygrad.typing import Axis
 
 
 def all(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether all elements over `axis` are true, or not zero; true of no elements."""
-    return apply(all, x, axis=normalized_axes("all", axis, x.ndim), keepdims=keepdims)
+    return apply_unary(all, x, axis=normalized_axes("all", axis, x.ndim), keepdims=keepdims)
 
 
 def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether any element over `axis` is true, or not zero; false of no elements."""
-    return apply(any, x, axis=normalized_axes("any", axis, x.ndim), keepdims=keepdims)
+    return apply_unary(any, x, axis=normalized_axes("any", axis, x.ndim), keepdims=keepdims)
 
 
 def diff(
@@ -33,7 +34,7 @@ def diff(
     if n < 0:
         raise ValueError(f"diff() needs n >= 0, got {n}")
     if n == 0:
-        return x
+        return positive(x)
     parts = [part for part in (prepend, x, append) if part is not None]
     out = concat(parts, axis=axis) if len(parts) > 1 else x
     before = (slice(None),) * axis

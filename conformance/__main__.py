@@ -1,0 +1,89 @@
+"""The command line: `python -m conformance [--backends numpy,jax] [--max-examples 30]`, or `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from conformance.checkout import VARIABLE, find_checkout
+from conformance.outcome import Outcome
+from conformance.report import markdown, table
+from conformance.standard import absent_names
+from conformance.xfails import read_xfails
+
+_PACKAGES = ("numpygrad", "numpy", "array-api-compat", "array-api-strict", "jax", "cupy")
+_REPORT = Path(__file__).with_name("report.md")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
+    parser.add_argument("--backends", help="names with commas between; all installed by default")
+    parser.add_argument(
+        "--max-examples", type=int, default=30, help="of the official suite's tests"
+    )
+    parser.add_argument("--calls", type=int, default=20, help="for each function and dtype")
+    parser.add_argument("--categories", default="", help="such as statistical,linalg; all by default")
+    parser.add_argument("--suites", default="official,differential", help="which to run")
+    parser.add_argument("--clone", action="store_true", help="clone the official suite if need be")
+    parser.add_argument("--report", type=Path, default=_REPORT, help="where the report goes")
+    return parser.parse_args(argv)
+
+
+def _run(options: argparse.Namespace, backends: Sequence[str]) -> tuple[list[Outcome], list[str]]:
+    """All outcomes, and remarks for the report."""
+    from conformance.differential import run_differential
+    from conformance.suite import run_suite
+
+    suites = options.suites.split(",")
+    categories = list(filter(None, options.categories.split(",")))
+    outcomes: list[Outcome] = []
+    notes: list[str] = []
+    checkout = find_checkout(options.clone) if "official" in suites else None
+    if checkout is not None:
+        import numpygrad
+
+        lacking = absent_names(numpygrad)
+        for backend in backends:
+            outcomes += run_suite(checkout, backend, options.max_examples, lacking, categories)
+    elif "official" in suites:
+        notes.append(f"The official suite was not run: set {VARIABLE} to its checkout, or --clone.")
+    if "differential" in suites:
+        outcomes += run_differential(backends, options.calls, categories)
+    return outcomes, notes
+
+
+def _versions() -> list[str]:
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, print the table, write the report; 1 if anything failed that is not known to."""
+    from numpygrad import installed_backends
+
+    options = _arguments(argv)
+    backends = options.backends.split(",") if options.backends else list(installed_backends())
+    outcomes, notes = _run(options, backends)
+    stale: list[str] = []
+    known: list[Outcome] = []
+    for backend in backends:
+        xfails = read_xfails(backend)
+        applied = xfails.apply([o for o in outcomes if o.backend == backend])
+        stale += [f"{backend}: {test}" for test in xfails.stale(applied)]
+        known += applied
+    options.report.write_text(markdown(known, _versions(), stale, notes), encoding="utf-8")
+    print(table(known))
+    print(*notes, f"Report: {options.report}", sep="\n")
+    return 1 if any(o.status == "failed" for o in known) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
