@@ -1,18 +1,25 @@
-"""The command line: `python -m conformance [--backends numpy,jax] [--max-examples 30]`, or `--help`."""
+"""The command line: `python -m conformance [--backends numpy,jax] ...`, or `--help`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpygrad
 from conformance.checkout import VARIABLE, find_checkout
-from conformance.outcome import Outcome
+from conformance.differential import run_differential
 from conformance.report import markdown, table
 from conformance.standard import absent_names
+from conformance.suite import run_suite
 from conformance.xfails import read_xfails
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.outcome import Outcome
 
 _PACKAGES = ("numpygrad", "numpy", "array-api-compat", "array-api-strict", "jax", "cupy")
 _REPORT = Path(__file__).with_name("report.md")
@@ -25,7 +32,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--max-examples", type=int, default=30, help="of the official suite's tests"
     )
     parser.add_argument("--calls", type=int, default=20, help="for each function and dtype")
-    parser.add_argument("--categories", default="", help="such as statistical,linalg; all by default")
+    parser.add_argument(
+        "--categories", default="", help="such as statistical,linalg; all by default"
+    )
     parser.add_argument("--suites", default="official,differential", help="which to run")
     parser.add_argument("--clone", action="store_true", help="clone the official suite if need be")
     parser.add_argument("--report", type=Path, default=_REPORT, help="where the report goes")
@@ -34,17 +43,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, backends: Sequence[str]) -> tuple[list[Outcome], list[str]]:
     """All outcomes, and remarks for the report."""
-    from conformance.differential import run_differential
-    from conformance.suite import run_suite
-
     suites = options.suites.split(",")
     categories = list(filter(None, options.categories.split(",")))
     outcomes: list[Outcome] = []
     notes: list[str] = []
     checkout = find_checkout(options.clone) if "official" in suites else None
     if checkout is not None:
-        import numpygrad
-
         lacking = absent_names(numpygrad)
         for backend in backends:
             outcomes += run_suite(checkout, backend, options.max_examples, lacking, categories)
@@ -67,10 +71,10 @@ def _versions() -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print the table, write the report; 1 if anything failed that is not known to."""
-    from numpygrad import installed_backends
-
     options = _arguments(argv)
-    backends = options.backends.split(",") if options.backends else list(installed_backends())
+    backends = (
+        options.backends.split(",") if options.backends else list(numpygrad.installed_backends())
+    )
     outcomes, notes = _run(options, backends)
     stale: list[str] = []
     known: list[Outcome] = []

@@ -1,11 +1,10 @@
-"""Calls for the differential run: arguments that belong together, as the standard's text has them."""
+"""Calls for the differential run: arguments that belong together, as the standard has them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -23,6 +22,9 @@ from conformance.values import (
     scalar,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _LEFT_OUT_SHARE = 0.4
 
 
@@ -34,6 +36,7 @@ class Call:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
+        """The arguments as one would write them."""
         parts = [*map(_text, self.args), *(f"{k}={_text(v)}" for k, v in self.kwargs.items())]
         return ", ".join(parts)
 

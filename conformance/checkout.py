@@ -1,4 +1,4 @@
-"""Where the official suite is: the folder given by the environment, or a clone in a cache folder."""
+"""Where the official suite is: a folder the environment names, or a clone in a cache folder."""
 
 from __future__ import annotations
 

@@ -1,18 +1,24 @@
-"""The differential run: numpygrad on each backend against array-api-strict, with the same arguments."""
+"""The differential run: numpygrad against array-api-strict, with the same arguments."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
 from multiprocessing import get_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import array_api_strict
+
+import numpygrad
+from conformance import libraries
 from conformance.calls import Call, draw_call
 from conformance.comparison import difference
 from conformance.draws import NoRecipeError
 from conformance.outcome import Outcome, first_line
 from conformance.progress import Progress
 from conformance.standard import METHODS, Function, dtypes, functions, methods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 NAME = "differential"
 PROCESSES = 2
@@ -64,8 +70,6 @@ def _subjects() -> list[Function]:
 
 def _run_function(backend: str, index: int, calls: int) -> list[Outcome]:
     """The outcomes of one function on one backend, a dtype each."""
-    import numpygrad
-
     function = _subjects()[index]
     if function.find_in(numpygrad) is None:
         cause = f"numpygrad lacks {_qualified(function)}"
@@ -110,11 +114,6 @@ class _BeyondTheStandardError(Exception):
 
 
 def _check(function: Function, call: Call) -> str:
-    import array_api_strict
-    import numpygrad
-
-    from conformance import libraries
-
     expected, refused = _attempt(
         array_api_strict, function, call, libraries.to_strict, libraries.from_strict
     )
@@ -128,9 +127,7 @@ def _check(function: Function, call: Call) -> str:
         return _error_difference(text, error, refused)
     if refused is not None:
         return f"{text} raises nothing, strict {type(refused).__name__}: {first_line(str(refused))}"
-    zeros = (
-        function.category in ("elementwise", METHODS) and function.name not in SIGN_OF_ZERO_OPEN
-    )
+    zeros = function.category in ("elementwise", METHODS) and function.name not in SIGN_OF_ZERO_OPEN
     differs = difference(found, expected, values=function.name not in WITHOUT_VALUES, zeros=zeros)
     return f"{text} {differs}" if differs else ""
 
@@ -138,11 +135,9 @@ def _check(function: Function, call: Call) -> str:
 def _attempt(
     namespace: Any, function: Function, call: Call, to: Any, back: Any
 ) -> tuple[Any, Exception | None]:
-    from conformance.libraries import run
-
     try:
-        return run(namespace, function, call, to, back), None
-    except Exception as error:  # noqa: BLE001 (what is raised is the result)
+        return libraries.run(namespace, function, call, to, back), None
+    except Exception as error:
         return None, error
 
 

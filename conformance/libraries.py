@@ -1,23 +1,22 @@
-"""The two libraries of the differential run: arguments taken to each, results taken back to NumPy."""
+"""The two libraries of the differential run: arguments to each, results back to NumPy."""
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import array_api_strict
 import numpy as np
-import numpygrad
 
-from conformance.calls import Call
+import numpygrad
 from conformance.standard import METHODS, Function
 
+if TYPE_CHECKING:
+    from conformance.calls import Call
+
 Convert = Callable[[Any], Any]
-
-
-class StrictArgumentError(Exception):
-    """array-api-strict cannot take the argument at all."""
 
 
 def _map(convert: Convert, value: Any) -> Any:
@@ -52,7 +51,11 @@ def from_strict(value: Any) -> Any:
 
 def from_numpygrad(value: Any) -> Any:
     """A result of numpygrad, of NumPy arrays and Python objects."""
-    return np.asarray(value.numpy()) if isinstance(value, numpygrad.Array) else _limits(value)
+    if not isinstance(value, numpygrad.Array):
+        return _limits(value)
+    if value.device is not numpygrad.default_device():
+        raise RuntimeError(f"the result is on {value.device!r}, where no argument was")
+    return np.asarray(value.numpy())
 
 
 def _limits(value: Any) -> Any:
@@ -68,7 +71,7 @@ def run(namespace: Any, function: Function, call: Call, to: Convert, back: Conve
     found = function.find_in(namespace)
     args = _arguments(function, call.args, to)
     kwargs = {name: _map(to, value) for name, value in call.kwargs.items()}
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         result = found(*args, **kwargs)
     if result is NotImplemented:
         raise TypeError(f"{function.name} is not implemented for these operands")

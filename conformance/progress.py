@@ -31,4 +31,5 @@ class Progress:
         print(f"{start}{self}", file=sys.stderr, flush=True)
 
     def __str__(self) -> str:
+        """How far the run is."""
         return f"{self.title}: {self.done} of {self.total} tests, {self.failed} failed or absent"

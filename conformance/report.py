@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from conformance.outcome import STATUSES, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 Row = tuple[str, ...]
 

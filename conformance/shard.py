@@ -1,7 +1,7 @@
-"""A pytest plugin for the official suite: runs one share of the tests and writes results as they come.
+"""A pytest plugin for the official suite: runs a share of it, writes results as they come.
 
 `CONFORMANCE_SHARD` is the share, such as `0/2`; `CONFORMANCE_CATEGORIES` the categories wanted, if
-not all; `CONFORMANCE_RESULTS` the file that gets a line of JSON first with the number of tests, then
+not all; `CONFORMANCE_RESULTS` the file that gets a line of JSON with the number of tests, then one
 for each test.
 """
 
@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conformance.outcome import category_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 _written: set[str] = set()
 _causes: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The standard's functions and their parameters, from its data file; and which names a library lacks."""
+"""The standard's functions and parameters, from its data file; which names a library lacks."""
 
 from __future__ import annotations
 

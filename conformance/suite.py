@@ -8,14 +8,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.absence import absent_name
 from conformance.outcome import Outcome, Status, category_of, first_line
 from conformance.progress import Progress
 from conformance.standard import version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 NAME = "array-api-tests"
 PROCESSES = 2
@@ -45,12 +47,17 @@ def run_suite(
         files = [Path(folder) / f"results_{i}.jsonl" for i in range(PROCESSES)]
         logs = [file.with_suffix(".log") for file in files]
         processes = [
-            _start(checkout, max_examples, log, {
-                "NUMPYGRAD_BACKEND": backend,
-                "CONFORMANCE_SHARD": f"{i}/{PROCESSES}",
-                "CONFORMANCE_RESULTS": str(file),
-                "CONFORMANCE_CATEGORIES": ",".join(categories),
-            })
+            _start(
+                checkout,
+                max_examples,
+                log,
+                {
+                    "NUMPYGRAD_BACKEND": backend,
+                    "CONFORMANCE_SHARD": f"{i}/{PROCESSES}",
+                    "CONFORMANCE_RESULTS": str(file),
+                    "CONFORMANCE_CATEGORIES": ",".join(categories),
+                },
+            )
             for i, (file, log) in enumerate(zip(files, logs, strict=True))
         ]
         try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from conformance.outcome import Outcome
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.outcome import Outcome
 
 FOLDER = Path(__file__).parent / "xfails"
 _SEPARATOR = "  # "

@@ -18,11 +18,12 @@ LAYERS = {
     1: {"_dtypes", "_kernels", "_modes", "_node", "_storage", "_op", "_backend"},
     2: {"_array"},
     3: {"_dispatch"},
-    4: {"_engine", "_forward"},
-    5: {"_views", "_lazy"},
+    4: {"_engine"},
+    5: {"_lazy"},
     6: {"ops"},
-    7: {"linalg", "fft", "random", "_transforms", "testing"},
+    7: {"linalg", "fft", "random", "_forward", "_transforms", "_views"},
     8: {"", "_info"},
+    9: {"testing"},
 }
 """The parts of numpygrad by layer; the empty name is the namespace itself."""
 

@@ -176,6 +176,7 @@ from numpygrad.ops.utility import diff as diff
 
 from numpygrad.ops.aliases import cumprod as cumprod
 from numpygrad.ops.aliases import cumsum as cumsum
+from numpygrad.ops.aliases import transpose as transpose
 from numpygrad.ops.elementwise import abs as absolute
 from numpygrad.ops.elementwise import multiply as mul
 from numpygrad.ops.elementwise import subtract as sub

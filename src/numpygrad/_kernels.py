@@ -225,26 +225,32 @@ def _finite_shift(xp: Any, x: RawArray, axis: Any) -> RawArray:
 
 
 def logsumexp(xp: Any, x: RawArray, *, axis: Any = None, keepdims: bool = False) -> RawArray:
-    """`log(sum(exp(x)))`, without overflow."""
+    """`log(sum(exp(x)))`, without overflow; -inf where all of `x` is, without a warning."""
     top = _finite_shift(xp, x, axis)
-    y = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+    total = xp.sum(xp.exp(x - top), axis=axis, keepdims=True)
+    y = xp.where(total == 0, -math.inf, xp.log(xp.where(total == 0, 1.0, total)) + top)
     if keepdims:
         return y
     axes = tuple(range(x.ndim)) if axis is None else axis
     return xp.squeeze(y, axes) if axes != () else y
 
 
+def _below_top(xp: Any, x: RawArray, axis: Any) -> RawArray:
+    """`x` minus its maximum; 0 at the maximum even if that is infinite."""
+    top = xp.max(x, axis=axis, keepdims=True)
+    here = x == top
+    return xp.where(here, 0.0, x) - xp.where(here, 0.0, top)
+
+
 def softmax(xp: Any, x: RawArray, *, axis: Any = -1) -> RawArray:
     """`exp(x) / sum(exp(x))`; uniform where all of `x` is -inf, as the limit is."""
-    top = xp.max(x, axis=axis, keepdims=True)
-    e = xp.exp(xp.where(x == top, 0.0, x - top))
+    e = xp.exp(_below_top(xp, x, axis))
     return e / xp.sum(e, axis=axis, keepdims=True)
 
 
 def log_softmax(xp: Any, x: RawArray, *, axis: Any = -1) -> RawArray:
     """`log(softmax(x))`, without underflow."""
-    top = xp.max(x, axis=axis, keepdims=True)
-    shifted = xp.where(x == top, 0.0, x - top)
+    shifted = _below_top(xp, x, axis)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 

@@ -251,6 +251,8 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
     -------
     value, pullback
         `pullback(g)`, `g` with the structure of the value, gives a cotangent for each of `primals`.
+        If `function` closes over tracked arrays, the value is tracked, and its graph is the pullback's:
+        call `value.backward(retain_graph=True)` to go on using the pullback.
 
     Examples
     --------
