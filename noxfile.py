@@ -49,7 +49,7 @@ def types(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style and layout: ruff."""
     session.install(RUFF)
-    session.run("ruff", "check", *CHECKED, *session.posargs)
+    session.run("ruff", "check", "--output-format=concise", *CHECKED, *session.posargs)
     session.run("ruff", "format", "--check", *CHECKED)
 
 

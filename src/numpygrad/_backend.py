@@ -150,6 +150,7 @@ class ArrayType:
         "kernels",
         "raw_dtype",
         "scalars",
+        "simple",
         "xp",
     )
 
@@ -166,6 +167,7 @@ class ArrayType:
             backend.fast if backend.fast and dtype in (float32, DEFAULT_FLOAT) else None
         )
         self.kernels: dict[Any, Callable[..., Any]] = {}
+        self.simple: dict[Any, Callable[..., Any]] = {}
         self.scalars: dict[Any, Any] = {}
         self._siblings = siblings
         self._by_raw_dtype: dict[Any, ArrayType] = {}

@@ -23,15 +23,51 @@ from numpygrad.typing import RawArray
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def apply_unary(function: Callable[..., Array], x: Operand, /, **params: Any) -> Array:
+def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
+    """`apply(function, x)` for an elementwise op; the eager fast path for real floating arrays."""
+    if (
+        type(x) is Array
+        and not _modes.unusual
+        and (simple := x._type.simple.get(function)) is not None
+    ):
+        type_ = x._type
+        out = new()
+        out._data = data = simple(x._data)
+        out._type = type_
+        out._alias = None
+        parent = x._node
+        if parent is None:
+            out._node = None
+            return out
+        op = TABLE[function]
+        (save_input,), save_output = op.unary_plan  # type: ignore[misc]  # of one operand
+        node = Node()
+        node.sequence = tick()
+        node.op = op
+        node.type = type_
+        node.shape = parent.shape
+        node.parent1 = parent
+        node.input1 = x if save_input else None
+        if save_output:
+            node.output = data
+            node.alias = None
+        node.fits = True
+        out._node = node
+        return out
+    return apply_one(function, x)
+
+
+def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> Array:
     """`apply(function, x, **params)` for an op of one array, by a shorter way if nothing is to be converted."""
     if type(x) is not Array or _modes.unusual:
         return apply(function, x, **params)
-    op = TABLE[function]
     type_ = x._type
+    op = TABLE[function]
     kernel = type_.kernels.get(op)
     if kernel is None:
         kernel = type_.kernels[op] = getattr(type_.xp, op.name)
+        if op.keeps_shape and type_.is_floating and not type_.is_complex:
+            type_.simple[function] = kernel
     if op.dtype == "float" and not type_.is_floating:
         return apply(function, x, **params)
     if op.view and isinstance(x._data, np.generic):
@@ -53,7 +89,7 @@ def apply_unary(function: Callable[..., Array], x: Operand, /, **params: Any) ->
         node.sequence = tick()
         node.op = op
         node.type = type_
-        node.shape = parent.shape if op.keeps_shape else data.shape
+        node.shape = data.shape
         node.parent1 = parent
         node.input1 = x if save_input else None
         if save_output:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
-from numpygrad._backend import Backend
 from numpygrad._dispatch import apply, from_numpy
 from numpygrad._kernels import sum_to
 from numpygrad._node import RELEASED, Node
@@ -59,17 +58,17 @@ class Sweep:
         *,
         recorded: bool,
         retain_graph: bool,
-        enter_scope: Callable[[Backend], None],
         targets: Collection[Node] | None = None,
     ) -> None:
         self.recorded = recorded
         self.retain_graph = retain_graph
-        self.enter_scope = enter_scope
         self.targets = targets
         self.checkpoint: State | None = None
         """Where the first op stood that hands zeros to elements that were not used."""
         self.visited: list[Node] = []
         """The nodes since then, to be released at the end."""
+        self.scopes = contextlib.ExitStack()
+        """The scopes of further backends, where gradients cross from one to another."""
 
     def cotangents(self, root: Node, seed: Any) -> Cotangents:
         """Cotangents of the leaves behind `root`, or of the targets, given that of `root`.
@@ -80,6 +79,10 @@ class Sweep:
         """
         if root.op is None or (self.targets and root in self.targets):
             return self._found({0: [root, seed, False]}, escaped=False)
+        with self.scopes:
+            return self._swept(root, seed)
+
+    def _swept(self, root: Node, seed: Any) -> Cotangents:
         found = self._sweep(State(root, seed, {}, []), careful=False)
         if self.checkpoint is not None and any(
             node.type.xp.has_nan(g._data if self.recorded else g)
@@ -118,8 +121,42 @@ class Sweep:
                 elif op.name == "transfer" and not recorded:
                     backend = node.parent1.type.backend
                     add = backend.accumulate
-                    self.enter_scope(backend)
+                    if backend.scope is not None:
+                        self.scopes.enter_context(backend.scope())
             width = op.width
+            only = None
+            index = 0
+            if width == 1:
+                only = node.parent1
+            elif width == 2:  # noqa: PLR2004 (a pair)
+                if node.parent2 is None:
+                    only = node.parent1
+                elif node.parent1 is None:
+                    only, index = node.parent2, 1
+            if (
+                only is not None
+                and only.op is not None
+                and not targets
+                and not sparse
+                and only.sequence not in held_by
+            ):
+                # The commonest case written out: one tracked operand, met for the first time.
+                contribution = pulls[index](node, g)
+                if not node.fits and contribution.shape != only.shape:
+                    xp = g._rule_namespace() if recorded else node.type.xp
+                    contribution = sum_to(xp, contribution, only.shape)
+                if release:
+                    node.input1 = RELEASED
+                    node.input2 = node.output = None
+                elif not self.retain_graph:
+                    self.visited.append(node)
+                if not heap or only.sequence > -heap[0]:
+                    node, g = only, contribution
+                    continue
+                held_by[only.sequence] = [only, contribution, False]
+                heappush(heap, -only.sequence)
+                node, g, _ = held_by.pop(-heappop(heap))
+                continue
             parents = (
                 (node.parent1,)
                 if width == 1
@@ -235,19 +272,13 @@ def cotangents(
             "backward() of an array that was not computed from any that requires grad; create the "
             "inputs with requires_grad=True, and not under no_grad()"
         )
-    with contextlib.ExitStack() as scopes:
+    sweep = Sweep(recorded=recorded, retain_graph=retain_graph, targets=targets)
+    scope = y._type.backend.scope
+    with scope() if scope is not None else contextlib.nullcontext():
         if recorded:
-            scopes.enter_context(_modes.enable_grad())
-
-        def enter_scope(backend: Backend) -> None:
-            if backend.scope is not None:
-                scopes.enter_context(backend.scope())
-
-        enter_scope(y._type.backend)
-        sweep = Sweep(
-            recorded=recorded, retain_graph=retain_graph, enter_scope=enter_scope, targets=targets
-        )
-        return sweep.cotangents(y._node, seed if recorded else seed._data)
+            with _modes.enable_grad():
+                return sweep.cotangents(y._node, seed)
+        return sweep.cotangents(y._node, seed._data)
 
 
 def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> None:

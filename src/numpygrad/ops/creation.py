@@ -8,7 +8,7 @@ import numpy as np
 
 from numpygrad._array import Array, Operand, wrap
 from numpygrad._backend import ArrayType, Device, backend_of_raw, default_device, device_of_backend, find_device
-from numpygrad._dispatch import apply, apply_unary, convert, from_numpy, record
+from numpygrad._dispatch import apply_one, convert, from_numpy, record
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
 from numpygrad._modes import is_grad_enabled
 from numpygrad._op import TABLE, linear
@@ -395,12 +395,12 @@ def ones_like(
 
 def tril(x: Array, /, *, k: int = 0) -> Array:
     """The lower triangle of (stacks of) matrices, up to diagonal `k`; zeros elsewhere."""
-    return apply_unary(tril, x, k=k)
+    return apply_one(tril, x, k=k)
 
 
 def triu(x: Array, /, *, k: int = 0) -> Array:
     """The upper triangle of (stacks of) matrices, from diagonal `k`; zeros elsewhere."""
-    return apply_unary(triu, x, k=k)
+    return apply_one(triu, x, k=k)
 
 
 def zeros(

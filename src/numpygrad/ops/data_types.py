@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_unary
+from numpygrad._dispatch import apply_one
 from numpygrad._dtypes import KINDS, DType, as_dtype, is_kind, promote, promote_scalar
 from numpygrad._op import linear
 from numpygrad.ops.creation import asarray
@@ -32,7 +32,7 @@ def astype(
 
 def cast(x: Array, /, *, dtype: Any) -> Array:
     """`x` in the backend's own `dtype`: the op behind `astype`, and behind promotion."""
-    return apply_unary(cast, x, dtype=dtype)
+    return apply_one(cast, x, dtype=dtype)
 
 
 def can_cast(from_: DTypeLike | Array, to: DTypeLike, /) -> bool:

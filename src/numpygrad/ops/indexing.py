@@ -11,7 +11,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, new
-from numpygrad._dispatch import apply, apply_unary, promoted
+from numpygrad._dispatch import apply, apply_one, promoted
 from numpygrad._kernels import is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
@@ -30,8 +30,8 @@ def getitem(x: Array, key: Key) -> Array:
         key = as_raw_key(x, key)
         _require_axes(x, key)
         if not is_basic(key):
-            return apply_unary(gather, x, key=key)
-    return apply_unary(select, x, key=key)
+            return apply_one(gather, x, key=key)
+    return apply_one(select, x, key=key)
 
 
 def _select_memory(x: Array, key: Any) -> Array:
@@ -81,17 +81,17 @@ def item_at(x: Array, /, *, key: Any) -> Array:
 
 def select(x: Array, /, *, key: Any) -> Array:
     """`x[key]` for a key of ints, slices, `...` and `None`; a view."""
-    return apply_unary(select, x, key=key)
+    return apply_one(select, x, key=key)
 
 
 def gather(x: Array, /, *, key: Any) -> Array:
     """`x[key]` for a key with integer arrays or a mask; a copy. Repeats accumulate in the gradient."""
-    return apply_unary(gather, x, key=as_raw_key(x, key))
+    return apply_one(gather, x, key=as_raw_key(x, key))
 
 
 def scatter(x: Array, /, *, key: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `x` added at `key`, repeats accumulating: the transpose of `z[key]`."""
-    return apply_unary(scatter, x, key=as_raw_key(x, key), shape=shape)
+    return apply_one(scatter, x, key=as_raw_key(x, key), shape=shape)
 
 
 def put(x: Array, value: Array, /, *, key: Any) -> Array:

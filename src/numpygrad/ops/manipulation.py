@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_unary, promoted
+from numpygrad._dispatch import apply, apply_one, promoted
 from numpygrad._kernels import kept_shape, sum_to
 from numpygrad._op import linear
 from numpygrad._storage import is_contiguous
@@ -57,7 +57,7 @@ def broadcast_to(x: Array, /, shape: Shape) -> Array:
     extra = len(shape) - x.ndim
     if extra < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[extra:], strict=True)):
         raise ShapeError(f"broadcast_to() of shape {x.shape} to {shape} does not fit")
-    return apply_unary(broadcast_to, x, shape=shape)
+    return apply_one(broadcast_to, x, shape=shape)
 
 
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
@@ -81,12 +81,12 @@ def expand_dims(x: Array, /, axis: int = 0) -> Array:
     """`x` with a new axis of length 1 before position `axis`; a view."""
     if not -x.ndim - 1 <= axis <= x.ndim:
         raise IndexError(f"expand_dims(): axis {axis} is out of bounds for {x.ndim} dimensions")
-    return apply_unary(expand_dims, x, axis=axis)
+    return apply_one(expand_dims, x, axis=axis)
 
 
 def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
     """`x` in reverse order along `axis`, all axes by default; a view."""
-    return apply_unary(flip, x, axis=normalized_axes("flip", axis, x.ndim))
+    return apply_one(flip, x, axis=normalized_axes("flip", axis, x.ndim))
 
 
 def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Array:
@@ -106,7 +106,7 @@ def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
     order = normalized_axes("permute_dims", tuple(axes), x.ndim)
     if len(order) != x.ndim:
         raise ValueError(f"permute_dims() needs all {x.ndim} axes, got {axes}")
-    return apply_unary(permute_dims, x, axes=order)
+    return apply_one(permute_dims, x, axes=order)
 
 
 def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
@@ -154,7 +154,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
             copy = True
         elif x._alias is None:
             x._data = x._type.xp.contiguous(x._data)
-    return apply_unary(reshape, x, shape=shape, copy=bool(copy))
+    return apply_one(reshape, x, shape=shape, copy=bool(copy))
 
 
 def roll(
@@ -167,7 +167,7 @@ def roll(
     shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
     if len(shifts) != len(axes):
         raise ValueError(f"roll() needs as many shifts as axes: {shift}, {axis}")
-    return apply_unary(roll, x, shift=shifts, axis=axes)
+    return apply_one(roll, x, shift=shifts, axis=axes)
 
 
 def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
@@ -175,7 +175,7 @@ def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
     axes = normalized_axes("squeeze", axis, x.ndim)
     if any(x.shape[a] != 1 for a in axes):
         raise ShapeError(f"squeeze() of axes {axis} of shape {x.shape}: their length is not 1")
-    return apply_unary(squeeze, x, axis=axes)
+    return apply_one(squeeze, x, axis=axes)
 
 
 def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:

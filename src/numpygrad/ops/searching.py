@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import apply, apply_unary, promoted
+from numpygrad._dispatch import apply, apply_one, promoted
 from numpygrad._op import discrete, linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
@@ -13,18 +13,18 @@ from numpygrad.typing import Axis
 
 def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the first maximum along `axis`; in the flattened array by default."""
-    return apply_unary(argmax, x, axis=axis, keepdims=keepdims)
+    return apply_one(argmax, x, axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the first minimum along `axis`; in the flattened array by default."""
-    return apply_unary(argmin, x, axis=axis, keepdims=keepdims)
+    return apply_one(argmin, x, axis=axis, keepdims=keepdims)
 
 
 def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Number of elements over `axis` that are not zero."""
     axes = normalized_axes("count_nonzero", axis, x.ndim)
-    return apply_unary(count_nonzero, x, axis=axes, keepdims=keepdims)
+    return apply_one(count_nonzero, x, axis=axes, keepdims=keepdims)
 
 
 def nonzero(x: Array, /) -> tuple[Array, ...]:

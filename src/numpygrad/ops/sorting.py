@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_unary
+from numpygrad._dispatch import apply_one
 from numpygrad._op import discrete
 from numpygrad.ops.indexing import take_along_axis
 from numpygrad.ops.manipulation import normalized_axis
@@ -12,7 +12,7 @@ from numpygrad.ops.manipulation import normalized_axis
 def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """Indices that sort `x` along `axis`."""
     axis = normalized_axis("argsort", axis, x.ndim)
-    return apply_unary(argsort, x, axis=axis, descending=descending, stable=stable)
+    return apply_one(argsort, x, axis=axis, descending=descending, stable=stable)
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_unary
+from numpygrad._dispatch import apply_one, apply_unary
 from numpygrad._kernels import unreduce
 from numpygrad._op import NONZERO, elementwise, nonlinear
 from numpygrad.ops.manipulation import normalized_axes
@@ -36,12 +36,12 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
 def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """`log(sum(exp(x)))` over `axis`, without overflow. The derivative of all -inf is uniform."""
     axes = normalized_axes("logsumexp", axis, x.ndim)
-    return apply_unary(logsumexp, x, axis=axes, keepdims=keepdims)
+    return apply_one(logsumexp, x, axis=axes, keepdims=keepdims)
 
 
 def log_softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`log(softmax(x))` over `axis`, without underflow."""
-    return apply_unary(log_softmax, x, axis=normalized_axes("log_softmax", axis, x.ndim))
+    return apply_one(log_softmax, x, axis=normalized_axes("log_softmax", axis, x.ndim))
 
 
 def relu(x: Array, /) -> Array:
@@ -56,7 +56,7 @@ def sigmoid(x: Array, /) -> Array:
 
 def softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`exp(x) / sum(exp(x))` over `axis`, without overflow; uniform of all -inf."""
-    return apply_unary(softmax, x, axis=normalized_axes("softmax", axis, x.ndim))
+    return apply_one(softmax, x, axis=normalized_axes("softmax", axis, x.ndim))
 
 
 def softplus(x: Array, /) -> Array:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_unary, convert
+from numpygrad._dispatch import apply, apply_one, convert
 from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
 from numpygrad._kernels import kept_shape, unreduce
 from numpygrad._op import POSITIVE, linear, nonlinear
@@ -81,12 +81,12 @@ def _only_axis(name: str, axis: int | None, ndim: int) -> int:
 
 def max(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The maximum over `axis`; NaN if any element is. Ties share the derivative equally."""
-    return apply_unary(max, x, axis=_not_empty("max", x, axis), keepdims=keepdims)
+    return apply_one(max, x, axis=_not_empty("max", x, axis), keepdims=keepdims)
 
 
 def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The minimum over `axis`; NaN if any element is. Ties share the derivative equally."""
-    return apply_unary(min, x, axis=_not_empty("min", x, axis), keepdims=keepdims)
+    return apply_one(min, x, axis=_not_empty("min", x, axis), keepdims=keepdims)
 
 
 def _not_empty(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
@@ -111,7 +111,7 @@ def prod(
 ) -> Array:
     """The product over `axis`. The derivative is exact where elements are zero."""
     x = _accumulated(x, dtype)
-    return apply_unary(prod, x, axis=normalized_axes("prod", axis, x.ndim), keepdims=keepdims)
+    return apply_one(prod, x, axis=normalized_axes("prod", axis, x.ndim), keepdims=keepdims)
 
 
 def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
@@ -121,7 +121,7 @@ def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bo
     """
     x = _real_floating("std", x)
     axes = normalized_axes("std", axis, x.ndim)
-    return apply_unary(std, x, axis=axes, correction=correction, keepdims=keepdims)
+    return apply_one(std, x, axis=axes, correction=correction, keepdims=keepdims)
 
 
 def sum(
@@ -139,7 +139,7 @@ def sum(
         x = _accumulated(x, dtype)
     if axis is not None:
         axis = normalized_axes("sum", axis, len(x._data.shape))
-    return apply_unary(sum, x, axis=axis, keepdims=keepdims)
+    return apply_one(sum, x, axis=axis, keepdims=keepdims)
 
 
 def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_unary
+from numpygrad._dispatch import apply_one
 from numpygrad._op import discrete
 from numpygrad.ops.elementwise import positive
 from numpygrad.ops.manipulation import concat, normalized_axes, normalized_axis
@@ -12,12 +12,12 @@ from numpygrad.typing import Axis
 
 def all(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether all elements over `axis` are true, or not zero; true of no elements."""
-    return apply_unary(all, x, axis=normalized_axes("all", axis, x.ndim), keepdims=keepdims)
+    return apply_one(all, x, axis=normalized_axes("all", axis, x.ndim), keepdims=keepdims)
 
 
 def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether any element over `axis` is true, or not zero; false of no elements."""
-    return apply_unary(any, x, axis=normalized_axes("any", axis, x.ndim), keepdims=keepdims)
+    return apply_one(any, x, axis=normalized_axes("any", axis, x.ndim), keepdims=keepdims)
 
 
 def diff(
