@@ -85,7 +85,7 @@ def _arange(draw: Draw) -> Call:
         numbers = [draw.integer(0, 2), draw.integer(0, 7), draw.integer(1, 3)]
     if draw.kind not in "ub" and draw.flag():
         numbers = [-n for n in numbers]
-    kwargs = {} if draw.flag() else {"dtype": np.dtype(draw.dtype)}
+    kwargs = {} if draw.flag() or draw.kind == "b" else {"dtype": np.dtype(draw.dtype)}
     return Call(tuple(numbers[: draw.integer(1, 3)]), kwargs)
 
 

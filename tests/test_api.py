@@ -135,7 +135,7 @@ SHARED = sorted(
     if inspect.isfunction(method)
     and not name.startswith("_")
     and inspect.isfunction(getattr(npg, name, None))
-    and name not in {"sort", "round", "reshape", "squeeze", "device", "copy"}
+    and name not in {"sort", "round", "reshape", "squeeze", "transpose"}
 )
 """Methods that are their namespace's function. Those left out follow NumPy's method instead."""
 
@@ -160,7 +160,16 @@ def test_the_list_of_shared_methods_is_not_empty() -> None:
 def test_every_name_of_the_namespace_is_exported_on_purpose() -> None:
     modules = {name for name, value in vars(npg).items() if inspect.ismodule(value)}
     public = {name for name in modules if not name.startswith("_")}
-    assert public <= {"errors", "ops", "typing", "linalg", "fft", "random", "testing", "annotations"}
+    assert public <= {
+        "errors",
+        "ops",
+        "typing",
+        "linalg",
+        "fft",
+        "random",
+        "testing",
+        "annotations",
+    }
 
 
 # Constants, dtypes, inspection
@@ -248,3 +257,11 @@ def test_every_public_name_of_the_package_pickles() -> None:
 
     for function in (npg.sin, npg.matmul, npg.Array, npg.grad, npg.no_grad, npg.float32):
         assert pickle.loads(pickle.dumps(function)) is function or function is npg.float32
+
+
+def test_expand_dims_takes_several_axes(device: str) -> None:
+    x = npg.zeros((2, 3))
+    assert npg.expand_dims(x, (0, 2)).shape == (1, 2, 1, 3)
+    assert npg.expand_dims(x, axis=(-1, 0)).shape == (1, 2, 3, 1)
+    with pytest.raises((ValueError, IndexError)):
+        npg.expand_dims(x, (0, 0))

@@ -675,8 +675,9 @@ def test_no_nan_where_pytorch_gives_one(device: str, name: str) -> None:
         found = mode(function, [npg.array(values)])[0]
         assert np.all(np.isfinite(found)), mode.__name__
     finite = np.isfinite(x.grad.numpy())
-    np.testing.assert_allclose(reverse(function, [npg.array(values)])[0][finite],
-                               x.grad.numpy()[finite])
+    np.testing.assert_allclose(
+        reverse(function, [npg.array(values)])[0][finite], x.grad.numpy()[finite]
+    )
 
 
 def test_pytorch_gives_nan_somewhere_here() -> None:

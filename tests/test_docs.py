@@ -71,7 +71,9 @@ def test_what_a_comment_says_is_printed(page: Path, tmp_path: Path) -> None:
     ]
     if not promised:
         pytest.skip("no printed results")
-    code = [(line, re.sub(r"^print\(", "_show(", b, flags=re.MULTILINE)) for line, b in blocks(text)]
+    code = [
+        (line, re.sub(r"^print\(", "_show(", b, flags=re.MULTILINE)) for line, b in blocks(text)
+    ]
     show = (
         "import sys\n"
         "def _show(*values, **options):\n"

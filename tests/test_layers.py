@@ -49,7 +49,7 @@ def part_of(path: Path) -> str:
 
 def part_named(dotted: str) -> str:
     """The part that `numpygrad.a.b` belongs to."""
-    return (dotted.split(".") + [""])[1]
+    return [*dotted.split("."), ""][1]
 
 
 def imported(path: Path) -> list[tuple[int, str]]:
@@ -145,7 +145,9 @@ def test_backends_do_not_import_each_other(path: Path) -> None:
 
 def test_the_check_sees_imports_inside_functions(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
-    path.write_text("def f():\n    from numpygrad import _engine\n    import numpygrad.ops.special\n")
+    path.write_text(
+        "def f():\n    from numpygrad import _engine\n    import numpygrad.ops.special\n"
+    )
     assert imported(path) == [(2, "numpygrad._engine"), (3, "numpygrad.ops.special")]
 
 
@@ -156,9 +158,7 @@ def test_import_numpygrad_imports_nothing_heavy() -> None:
 
 
 def test_import_numpygrad_loads_no_backend() -> None:
-    code = (
-        "import sys, numpygrad; print([m for m in sys.modules if m.startswith('numpygrad_')])"
-    )
+    code = "import sys, numpygrad; print([m for m in sys.modules if m.startswith('numpygrad_')])"
     assert run_python(code) == "[]"
 
 

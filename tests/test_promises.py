@@ -208,9 +208,10 @@ def test_no_grad_is_a_context_and_a_decorator_nests_and_is_restored_after_errors
     def f() -> npg.Array:
         return x * 2
 
-    with pytest.raises(RuntimeError, match="stop"), npg.no_grad(), npg.no_grad():
+    with npg.no_grad():
+        with pytest.raises(ZeroDivisionError), npg.no_grad():
+            _ = 1 / 0
         assert not (x * 2).requires_grad
-        raise RuntimeError("stop")
     assert not f().requires_grad
     assert (x * 2).requires_grad
 
@@ -488,7 +489,7 @@ def test_reflected_operators() -> None:
     assert (2**x).tolist() == [2.0, 4.0]
     assert (5 // x).tolist() == [5.0, 2.0]
     assert (5 % x).tolist() == [0.0, 1.0]
-    assert (3 > x).tolist() == [True, True]
+    assert (3 > x).tolist() == [True, True]  # noqa: SIM300
     assert (npg.array([1, 2]) | 4).tolist() == (4 | npg.array([1, 2])).tolist() == [5, 6]
 
 
@@ -788,7 +789,7 @@ def test_iteration_runs_over_the_first_axis_and_ends() -> None:
     x = npg.array(arange(3, 2), requires_grad=True)
     rows = list(x)
     assert [r.tolist() for r in rows] == arange(3, 2).tolist()
-    a, b, c = x
+    a, _, c = x
     (a * c).sum().backward()
     assert x.grad.tolist() == [[5.0, 6.0], [0.0, 0.0], [1.0, 2.0]]
     with pytest.raises(TypeError, match="0-d"):

@@ -60,7 +60,8 @@ def _is_raw(data: Any) -> bool:
 def _to_numpy(data: Raw) -> np.ndarray[Any, Any]:
     import cupy
 
-    return cupy.asnumpy(data)
+    host: np.ndarray[Any, Any] = cupy.asnumpy(data)
+    return host
 
 
 def _accumulate(total: Raw, g: Raw, owned: bool) -> Raw:
@@ -78,7 +79,9 @@ def _add_at(buffer: Raw, key: Any, g: Raw) -> Raw:
 
 backend = Backend(
     name="cupy",
-    install="pip install 'numpygrad[cupy13]' (CUDA 13) or pip install 'numpygrad[cupy12]' (CUDA 12)",
+    install=(
+        "pip install 'numpygrad[cupy13]' (CUDA 13) or pip install 'numpygrad[cupy12]' (CUDA 12)"
+    ),
     load=_load,
     resolve=_resolve,
     is_raw=_is_raw,

@@ -1,6 +1,7 @@
 """CuPy kernels where the library's are missing or not what the standard says.
 
-Written against CuPy's documentation and sources; `testing.check_backend("cupy")` runs them where a GPU is.
+Written against CuPy's documentation and sources; `testing.check_backend("cupy")` runs them where a
+GPU is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Raw = Any
 
 
 def asarray(x: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Raw:
-    """As the standard's; a 0-d array is made from one element, because `fill` loses the sign of -0.0."""
+    """As the standard's; a 0-d array is made from one element: `fill` loses the sign of -0.0."""
     if isinstance(x, (bool, int, float, complex, np.generic)) or (
         isinstance(x, np.ndarray) and x.ndim == 0
     ):

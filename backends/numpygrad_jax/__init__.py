@@ -1,7 +1,7 @@
 """JAX as a backend: the devices `"jax:cpu:0"`, `"jax:gpu:0"`, `"jax:tpu:0"`, ...
 
-JAX computes in 32 bits unless its process-wide switch is set. numpygrad computes in 64 and leaves the
-switch alone: every kernel runs inside `jax.enable_x64(True)`, which is local to the thread.
+JAX computes in 32 bits unless its process-wide switch is set. numpygrad computes in 64 and leaves
+the switch alone: every kernel runs inside `jax.enable_x64(True)`, which is local to the thread.
 """
 
 from __future__ import annotations

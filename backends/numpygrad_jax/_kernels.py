@@ -27,7 +27,7 @@ def in_64_bits(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def asarray(x: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Raw:
-    """Always its own memory: `jnp.asarray` aliases large ndarrays, and a later write to one would show."""
+    """Its own memory: `jnp.asarray` aliases large ndarrays, and a later write to one would show."""
     if isinstance(x, np.ndarray):
         x = x.copy()
     return jnp.asarray(x, dtype=dtype, device=device)
@@ -110,7 +110,9 @@ def take_along_axis(x: Raw, indices: Raw, *, axis: int = -1) -> Raw:
     if indices.size and not isinstance(indices, jax.core.Tracer):
         low, high = int(indices.min()), int(indices.max())
         if low < -length or high >= length:
-            raise IndexError(f"index {low if low < -length else high} is out of bounds for size {length}")
+            raise IndexError(
+                f"index {low if low < -length else high} is out of bounds for size {length}"
+            )
     return jnp.take_along_axis(x, indices, axis=axis)
 
 

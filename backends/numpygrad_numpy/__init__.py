@@ -22,7 +22,7 @@ def _load() -> Namespace:
 
 
 OUT_PAYS = 4096
-"""Elements from which on `out=` is faster than a new array: NumPy takes 200 ns longer to parse it."""
+"""Elements from which on `out=` beats a new array: NumPy takes 200 ns longer to parse it."""
 
 
 def _owned(data: Raw) -> bool:

@@ -37,7 +37,7 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
 
 
 def scalar(type_: ArrayType, value: Scalar) -> Array:
-    """A 0-d array of `value`, kept for the next time: NumPy takes 300 ns less for it than for a float."""
+    """A 0-d array of `value`, kept for next time: NumPy takes 300 ns less for it than a float."""
     found = type_.scalars.get(value)
     if found is None:
         found = wrap(type_.xp.asarray(value, dtype=type_.raw_dtype, device=type_.device.raw), type_)
@@ -74,7 +74,10 @@ def _arithmetic(name: str) -> BinaryMethod:
             other = scalar(type_, other) if found is None else found
         else:
             return _general(name, self, other)
-        data = fast[name](self._data, other._data)
+        try:
+            data = fast[name](self._data, other._data)
+        except ValueError:  # shapes that do not broadcast: the general path says so
+            return _general(name, self, other)
         out = new()
         out._data = data
         out._type = type_
@@ -196,7 +199,7 @@ class Array:
     _label: str
 
     __array_ufunc__ = None
-    """An `ndarray` leaves operators to the Array beside it, so the result is an Array and tracked."""
+    """An `ndarray` leaves operators to the Array beside it, so the result is a tracked Array."""
 
     def __init__(
         self,
@@ -262,7 +265,7 @@ class Array:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Bytes from one element to the next along each axis; of a C-ordered array where the backend has none."""
+        """Bytes from one element to the next along each axis; C-ordered if the backend has none."""
         strides = getattr(self._data, "strides", None)
         if strides is not None:
             return tuple(strides)
@@ -362,7 +365,13 @@ class Array:
         if grad is None and self._node is None:
             return
         if self._node is None or self._node.op is not None:
-            raise GraphError("only leaves that require grad have a gradient; x.requires_grad is False")
+            raise GraphError(
+                "only leaves that require grad have a gradient; x.requires_grad is False"
+            )
+        if grad is not None and not isinstance(grad, Array):
+            raise TypeError(
+                f"x.grad is an Array or None, not {type(grad).__name__}; use npg.asarray"
+            )
         if grad is not None and (grad.shape != self.shape or grad._type is not self._type):
             raise numpygrad.errors.ShapeError(
                 f"a gradient has its array's shape, dtype and device: {self.shape} {self._type}, "
@@ -463,7 +472,7 @@ class Array:
     # Conversion
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """The values as a NumPy array, without history; the same memory where that is host memory."""
+        """The values as a NumPy array, without history; the same memory where the host has it."""
         return cast("np.ndarray[Any, Any]", self._type.backend.to_numpy(self.data))
 
     def item(self) -> Scalar:
@@ -514,7 +523,8 @@ class Array:
     def __bool__(self, /) -> bool:
         if self.size != 1:
             raise ValueError(
-                f"the truth value of an array of shape {self.shape} is ambiguous; use .any() or .all()"
+                f"the truth value of an array of shape {self.shape} is ambiguous; "
+                "use .any() or .all()"
             )
         return bool(self.item())
 
@@ -551,7 +561,12 @@ class Array:
         return format(self.item(), specification) if specification else str(self)
 
     def __reduce__(self) -> tuple[Callable[..., Array], tuple[Any, ...]]:
-        return _rebuild, (self.numpy(), self.device, self.is_leaf and self.requires_grad, self.label)
+        return _rebuild, (
+            self.numpy(),
+            self.device,
+            self.is_leaf and self.requires_grad,
+            self.label,
+        )
 
     def __copy__(self) -> Array:
         return _rebuild(self.data, self.device, self.is_leaf and self.requires_grad, self.label)
@@ -577,7 +592,7 @@ class Array:
         return numpygrad.astype(self, dtype)
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Array:
-        """A copy on `device`, a new leaf: the gradient does not cross. `to` is the differentiable transfer."""
+        """A copy on `device`, a new leaf: the gradient does not cross, as it does with `to`."""
         return numpygrad.ops.creation.transfer(self.detach(), device, copy=True)
 
     def to(self, device: str | None = None, dtype: DTypeLike | None = None) -> Array:
@@ -598,9 +613,9 @@ class Array:
         Parameters
         ----------
         grad
-            The cotangent to start from, of this array's shape; 1 by default, for arrays of one element.
+            The cotangent to start from, of this array's shape; 1 by default for one element.
         retain_graph
-            Keep what was saved, so that backward can be called again; the default is `create_graph`.
+            Keep what was saved, so that backward can be called again; so does `create_graph`.
         create_graph
             Record the backward pass too, so that gradients can be differentiated.
 

@@ -101,13 +101,13 @@ class Backend:
     mutable: bool = True
     """Whether arrays can be written in place, and basic slices alias memory."""
     owned: Callable[[RawArray], bool] = field(default=lambda data: False)
-    """Whether an array that backward made can be handed out as it is, sharing memory with no other."""
+    """Whether an array that backward made shares memory with no other, and can be handed out."""
     accumulate: Callable[[RawArray, RawArray, bool], RawArray] = field(
         default=lambda total, g, owned: total + g
     )
     """The sum of two cotangents; into the first, if it is `owned` and can be written."""
     add_at: Callable[[RawArray, Any, RawArray], RawArray] | None = None
-    """Adds `g` at `key` of a buffer in place, repeated indices accumulating; `None` if it cannot."""
+    """Adds `g` at `key` of a buffer in place, repeats accumulating; `None` if it cannot."""
     scope: Callable[[], AbstractContextManager[Any]] | None = None
     """A context that raw arithmetic outside the namespace (rules, backward) must run in."""
     fast: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
@@ -268,8 +268,8 @@ def find_backend(name: str) -> Backend:
     entry = _entry_points().get(name)
     if entry is None:
         raise BackendError(
-            f"unknown backend {name!r}; known are {', '.join(backend_names())}. A backend is a package "
-            f"with an entry point in the group {ENTRY_POINTS!r}"
+            f"unknown backend {name!r}; known are {', '.join(backend_names())}. "
+            f"A backend is a package with an entry point in the group {ENTRY_POINTS!r}"
         )
     module, _, attribute = entry.value.partition(":")
     backend = getattr(import_module(module), attribute)
@@ -321,7 +321,7 @@ def set_default_device(device: str) -> None:
     _default_device.set(find_device(device))
 
 
-class device:  # noqa: N801 (a context manager, named as it reads)
+class device:
     """A context in which `name` is the default device.
 
     Examples
@@ -387,8 +387,8 @@ def find_device(specification: str | None) -> Device:
         if backend.resolve(specification) is not None:
             return find_device_of(backend, specification)
     raise DeviceError(
-        f"unknown device {specification!r}; devices are named 'cpu', 'cuda:0', or with their backend "
-        f"first, as in 'jax:cpu'. Backends: {', '.join(backend_names())}"
+        f"unknown device {specification!r}; devices are named 'cpu', 'cuda:0', or with their "
+        f"backend first, as in 'jax:cpu'. Backends: {', '.join(backend_names())}"
     )
 
 

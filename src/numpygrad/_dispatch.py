@@ -1,6 +1,6 @@
 """The choke point every op passes: operands made alike, the kernel called, the op recorded.
 
-`apply` does it for any op. `apply_unary` and the arithmetic operators of `Array` are its fast paths.
+`apply` does it for any op; `apply_unary` and the arithmetic operators of `Array` are fast paths.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, new, scalar, wrap
 from numpygrad._backend import ArrayType, backend_of_raw, default_device
-from numpygrad._dtypes import DType, as_dtype, floating, promote, promote_scalar
+from numpygrad._dtypes import KINDS, DType, as_dtype, floating, promote, promote_scalar
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE, Op, Plan
 from numpygrad._storage import attach_view
@@ -58,14 +58,14 @@ def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
 
 
 def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> Array:
-    """`apply(function, x, **params)` for an op of one array, by a shorter way if nothing is to be converted."""
+    """`apply(function, x, **params)` for an op of one array, shorter if nothing is converted."""
     if type(x) is not Array or _modes.unusual:
         return apply(function, x, **params)
     type_ = x._type
     op = TABLE[function]
     kernel = type_.kernels.get(op)
     if kernel is None:
-        kernel = type_.kernels[op] = getattr(type_.xp, op.name)
+        kernel = _kernel(op, type_)
         if op.keeps_shape and type_.is_floating and not type_.is_complex:
             type_.simple[function] = kernel
     if op.dtype == "float" and not type_.is_floating:
@@ -107,8 +107,8 @@ def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> A
 def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) -> Array:
     """The result of the op whose row `function` has, recorded if an operand is tracked.
 
-    Operands may be Arrays of one device, Python scalars, NumPy arrays and scalars. `params` go to the
-    kernel as they are.
+    Operands may be Arrays of one device, Python scalars, NumPy arrays and scalars. `params` go to
+    the kernel as they are.
     """
     op = TABLE[function]
     first = operands[0]
@@ -117,7 +117,11 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     if type_ is not None and (type_.is_floating or op.dtype != "float"):
         converts = op.dtype != "own"
         for x in operands:
-            if type(x) is not Array or (converts and x._type is not type_) or x._type.device is not type_.device:
+            if (
+                type(x) is not Array
+                or (converts and x._type is not type_)
+                or x._type.device is not type_.device
+            ):
                 type_ = None
                 break
             if x._node is not None:
@@ -133,13 +137,13 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
         arrays[0]._data = arrays[0].data  # a 0-d result of NumPy, given memory to be viewed
     kernel = type_.kernels.get(op)
     if kernel is None:
-        kernel = type_.kernels[op] = getattr(type_.xp, op.name)
+        kernel = _kernel(op, type_)
     try:
         if op.variadic:
             data = kernel([x._data for x in arrays], **params)
         elif len(arrays) == 1:
             data = kernel(arrays[0]._data, **params)
-        elif len(arrays) == 2 and not params:  # noqa: PLR2004 (spelled out, as `*` costs 150 ns)
+        elif len(arrays) == 2 and not params:
             data = kernel(arrays[0]._data, arrays[1]._data)
         else:
             data = kernel(*[x._data for x in arrays], **params)
@@ -158,6 +162,19 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     return out
 
 
+def _kernel(op: Op, type_: ArrayType) -> Callable[..., RawArray]:
+    """The backend's kernel for arrays of a type, looked up once; `DTypeError` if there is none."""
+    if op.kinds is not None and type_.dtype.kind not in op.kinds:
+        kinds = [name for name, letters in KINDS.items() if letters in op.kinds]
+        raise DTypeError(
+            f"{op.name}() takes arrays of kind {' or '.join(kinds)}, not {type_.dtype}; "
+            "convert with x.astype(...)"
+        )
+    kernel: Callable[..., RawArray] = getattr(type_.xp, op.name)
+    type_.kernels[op] = kernel
+    return kernel
+
+
 def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]) -> None:
     """Give `out` a node: the op, its parents, and what the rules of the tracked ones read."""
     type_ = out._type
@@ -171,7 +188,7 @@ def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]
         plan: Plan = op.unary_plan  # type: ignore[assignment]  # of one operand
         node.parent1 = operands[0]._node
         node.input1 = operands[0] if plan.inputs[0] else None
-    elif op.width == 2:  # noqa: PLR2004 (a pair)
+    elif op.width == 2:
         x1, x2 = operands
         plan = op.plan((x1._node is not None, x2._node is not None))
         node.parent1, node.parent2 = x1._node, x2._node
@@ -225,7 +242,9 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
                 f"{name}() of arrays on {device!r} and {other.device!r}; move one of them, for "
                 f"example with x.to({str(device)!r})"
             )
-    dtypes: list[DType] = [x.dtype for x in operands if isinstance(x, (Array, np.ndarray, np.generic))]
+    dtypes: list[DType] = [
+        x.dtype for x in operands if isinstance(x, (Array, np.ndarray, np.generic))
+    ]
     common = dtypes[0] if dtypes else None
     for dtype in dtypes[1:]:
         common = promote(cast("DType", common), dtype)
@@ -283,16 +302,10 @@ def promoted(name: str, *operands: Operand) -> list[Array]:
     return to_common_dtype(as_arrays(name, operands))
 
 
-def require_kind(name: str, x: Array, kinds: str, expected: str) -> None:
-    """`DTypeError` unless the dtype's kind letter is among `kinds`."""
-    if x.dtype.kind not in kinds:
-        raise DTypeError(f"{name}() takes {expected} arrays, got {x.dtype}; convert with x.astype(...)")
-
-
 def _explain(op: Op, arrays: Sequence[Array], error: Exception) -> None:
     """Raise a `ShapeError` if a backend's error came from shapes that do not broadcast."""
     shapes = [x.shape for x in arrays]
-    if op.kind not in ("elementwise", "discrete") or len(shapes) < 2:  # noqa: PLR2004 (a pair)
+    if op.kind not in ("elementwise", "discrete") or len(shapes) < 2:
         return
     try:
         np.broadcast_shapes(*shapes)

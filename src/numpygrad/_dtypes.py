@@ -53,7 +53,9 @@ def as_dtype(dtype: DTypeLike) -> DType:
     except TypeError as error:
         raise DTypeError(f"{dtype!r} is not a dtype; use npg.float64, 'float64', ...") from error
     if found not in STANDARD:
-        raise DTypeError(f"dtype {found} is not one of the standard's: {sorted(map(str, STANDARD))}")
+        raise DTypeError(
+            f"dtype {found} is not one of the standard's: {sorted(map(str, STANDARD))}"
+        )
     return found
 
 

@@ -26,11 +26,11 @@ class Cotangents(NamedTuple):
     totals: dict[Node, tuple[Any, bool]]
     """For each leaf or target reached its cotangent, and whether the engine alone holds it."""
     escaped: bool
-    """Whether tracked arrays from before the oldest target were met: the result depends on them too."""
+    """Whether tracked arrays older than every target were met: the result depends on them too."""
 
 
 class State(NamedTuple):
-    """Where a sweep stands: the node in hand and its cotangent, those held for others, and their order."""
+    """Where a sweep stands: the node in hand, its cotangent, those held for others, their order."""
 
     node: Node
     g: Any
@@ -73,8 +73,8 @@ class Sweep:
     def cotangents(self, root: Node, seed: Any) -> Cotangents:
         """Cotangents of the leaves behind `root`, or of the targets, given that of `root`.
 
-        A zero that meets an infinite derivative is a NaN that should be 0 (`where(x > 0, sqrt(x), 0)`
-        at 0). To look for it at every product costs 0.7 us each, so it is looked for at the end; if
+        A zero that meets an infinite derivative is a NaN that should be 0: at 0, that of
+        `where(x > 0, sqrt(x), 0)`. To look for it at every product costs 0.7 us each, so it is looked for at the end; if
         there is one, the sweep is repeated from where it can have come from, with guarded products.
         """
         if root.op is None or (self.targets and root in self.targets):
@@ -106,15 +106,17 @@ class Sweep:
             op: Any = node.op
             if node.input1 is RELEASED:
                 raise GraphError(
-                    f"backward through {op.name} a second time, but what it saved was released by the "
-                    "first; pass retain_graph=True to the first backward()"
+                    f"backward through {op.name} a second time, but what it saved was released by "
+                    "the first; pass retain_graph=True to the first backward()"
                 )
             sparse = False
             if op.is_plain:
                 pulls = op.pull_sets[mode]
             else:
                 sparse = op.sparse and not recorded
-                pulls = op.pulls(Mode(mode), len(node.parents)) if op.variadic else op.pull_sets[mode]
+                pulls = (
+                    op.pulls(Mode(mode), len(node.parents)) if op.variadic else op.pull_sets[mode]
+                )
                 if op.masks and self.checkpoint is None:
                     self.checkpoint = State(node, g, held_by, heap).copy()
                     release = False
@@ -128,7 +130,7 @@ class Sweep:
             index = 0
             if width == 1:
                 only = node.parent1
-            elif width == 2:  # noqa: PLR2004 (a pair)
+            elif width == 2:
                 if node.parent2 is None:
                     only = node.parent1
                 elif node.parent1 is None:
@@ -161,7 +163,7 @@ class Sweep:
                 (node.parent1,)
                 if width == 1
                 else (node.parent1, node.parent2)
-                if width == 2  # noqa: PLR2004 (a pair)
+                if width == 2
                 else node.parent1
             )
             fits = node.fits
@@ -232,13 +234,13 @@ def _add_arrays(total: Array, g: Array, owned: bool) -> Array:
 
 
 def seed_for(y: Array, grad: Any) -> Array:
-    """The cotangent to start from: ones for one element, else what was given, checked and converted."""
+    """The cotangent to start from: 1 for one element, else what was given, checked, converted."""
     type_ = y._type
     if grad is None:
         if y.size != 1:
             raise ShapeError(
-                f"backward() of an array of shape {y.shape} needs grad=, a cotangent of that shape; "
-                "for the gradient of a scalar, reduce first, as in y.sum().backward()"
+                f"backward() of an array of shape {y.shape} needs grad=, a cotangent of that "
+                "shape; for the gradient of a scalar, reduce first, as in y.sum().backward()"
             )
         return wrap(type_.xp.ones(y.shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
     if not isinstance(grad, Array):
@@ -251,9 +253,11 @@ def seed_for(y: Array, grad: Any) -> Array:
     if grad.shape != y.shape:
         raise ShapeError(f"grad has the shape of the output, {y.shape}, not {grad.shape}")
     if grad._type is not type_:
-        grad = apply(BY_NAME["transfer"].function, grad, device=str(type_.device)) if (
-            grad.device is not type_.device
-        ) else grad
+        grad = (
+            apply(BY_NAME["transfer"].function, grad, device=str(type_.device))
+            if (grad.device is not type_.device)
+            else grad
+        )
         grad = apply(BY_NAME["cast"].function, grad, dtype=type_.raw_dtype)
     return grad
 

@@ -1,7 +1,8 @@
 """Forward mode: tangents pushed through the nodes that reverse mode recorded, earliest first.
 
-The same row gives both: an elementwise op's tangent is the sum of partials times tangents, a linear op
-is applied to the tangent itself, a nonlinear one has a rule of its own or is the pullback of its pullback.
+The same row gives both: an elementwise op's tangent is the sum of partials times tangents, a linear
+op is applied to the tangent itself, a nonlinear one has a rule of its own or is the pullback of its
+pullback.
 """
 
 from __future__ import annotations
@@ -42,10 +43,7 @@ def tangents_of(
             t = _tangent(node, tangents)
             if t is not None:
                 tangents[node] = t
-        found = [
-            tangents[y._node] if y._node in tangents else _zeros(y)
-            for y in outputs
-        ]
+        found = [tangents[y._node] if y._node in tangents else _zeros(y) for y in outputs]
     return found, nested
 
 
@@ -87,7 +85,7 @@ def _tangent(node: Node, tangents: dict[Node, Array]) -> Array | None:
 
 
 def _elementwise(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
-    """The sum of partials times tangents: what the pullback does to a cotangent, without the conjugate."""
+    """The sum of partials times tangents: as the pullback of a cotangent, without the conjugate."""
     op = BY_NAME[op.name]
     total: Array | None = None
     for i, t in enumerate(given):
@@ -164,5 +162,3 @@ def _zeros_of(type_: ArrayType, shape: Shape) -> Array:
 
 def _zeros(y: Array) -> Array:
     return _zeros_of(y._type, y.shape)
-
-

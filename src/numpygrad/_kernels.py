@@ -1,6 +1,7 @@
-"""Kernels the standard lacks, written in it: what a backend gets that brings no better one of its own.
+"""Kernels the standard lacks, written in it, for backends that bring no better ones of their own.
 
-Rules may call these on `xp` beside the standard's functions, on every backend and on numpygrad itself.
+Rules may call these on `xp` beside the standard's functions, on every backend and on numpygrad
+itself.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ def guarded_multiply(xp: Any, g: RawArray, partial: RawArray) -> RawArray:
     """`g * partial`, but 0 where one of them is 0 and the other is not finite.
 
     Example: `where(x > 0, sqrt(x), 0)` at 0. The branch not taken hands `sqrt` a cotangent of
-    exactly 0, its derivative there is inf, and 0 * inf would be NaN. Likewise `sqrt(relu(x))` below 0.
-    Only the non-finite factor is replaced, so that the product's own derivatives stay what they are.
+    exactly 0, its derivative there is inf, and 0 * inf would be NaN. Likewise `sqrt(relu(x))` below
+    0. Only the non-finite factor is replaced, so that the product's own derivatives stay what they
+    are.
     """
     silent = (g == 0) & ~xp.isfinite(partial)
     flat = (partial == 0) & ~xp.isfinite(g)
@@ -127,7 +129,7 @@ def contiguous(xp: Any, x: RawArray) -> RawArray:
 
 
 def sum_to(xp: Any, g: RawArray, shape: Shape) -> RawArray:
-    """`g` summed over the axes that `shape` lacks or has at length 1: the transpose of broadcasting."""
+    """`g` summed over axes that `shape` lacks or has at length 1: the transpose of broadcasting."""
     extra = len(g.shape) - len(shape)
     kept = (i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     axes = (*range(extra), *kept)
@@ -137,7 +139,7 @@ def sum_to(xp: Any, g: RawArray, shape: Shape) -> RawArray:
 
 
 def unreduce(xp: Any, g: RawArray, shape: Shape, axis: Any, keepdims: bool) -> RawArray:
-    """`g`, the cotangent of a reduction over `axis` of an array of `shape`, spread to that shape."""
+    """`g`, the cotangent of a reduction over `axis` of an array of `shape`, in that shape."""
     if not keepdims:
         g = xp.reshape(g, kept_shape(shape, axis))
     return xp.spread(g, shape)

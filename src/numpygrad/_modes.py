@@ -1,4 +1,4 @@
-"""Modes that belong to a context: whether ops are recorded, and whether anything is out of the ordinary."""
+"""Modes that belong to a context: whether ops are recorded, and whether any mode is unusual."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _GradMode:
         return decorated
 
 
-class no_grad(_GradMode):  # noqa: N801 (a context manager named as in PyTorch)
+class no_grad(_GradMode):
     """A context in which nothing is recorded; as a decorator, a function run in such a context.
 
     Modes are local to the thread or asyncio task, nest, and are restored after errors.
@@ -92,7 +92,7 @@ class no_grad(_GradMode):  # noqa: N801 (a context manager named as in PyTorch)
     _enabled = False
 
 
-class enable_grad(_GradMode):  # noqa: N801 (a context manager named as in PyTorch)
+class enable_grad(_GradMode):
     """A context in which ops are recorded again, inside a `no_grad`; also a decorator.
 
     Examples

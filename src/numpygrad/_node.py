@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from numpygrad.typing import RawArray, Shape
 
 tick = itertools.count(1).__next__
-"""The next reading of the clock. A saved value is stale iff its storage was written after the node was made."""
+"""The next reading of the clock: a saved value is stale iff written after its node was made."""
 
 
 class Node:
     """One recorded op: what backward needs of it, and the nodes its inputs came from.
 
-    The slots are set one by one and hold no tuples where an op has one or two operands: Array and node
-    are then the only objects a recorded op leaves to the garbage collector, which otherwise takes 40 %
-    of the time of a long graph. Nothing is set that the op's rules do not read.
+    The slots are set one by one and hold no tuples where an op has one or two operands: Array and
+    node are then the only objects a recorded op leaves to the garbage collector, which otherwise
+    takes 40 % of the time of a long graph. Nothing is set that the op's rules do not read.
     """
 
     __slots__ = (
@@ -48,19 +48,19 @@ class Node:
     type: ArrayType
     """Device and dtype of the output."""
     shape: Shape
-    """Shape of the output; taken over from a parent where it is the same, as NumPy takes 45 ns to tell."""
+    """Shape of the output; a parent's where it is the same, as NumPy takes 45 ns to tell."""
     parent1: Any
-    """The node of the first operand, `None` if it is untracked; of a wide op, a tuple for all of them."""
+    """The node of the first operand, `None` if it is untracked; of a wide op, a tuple for all."""
     parent2: Node | None
     input1: Any
-    """The first operand if a rule reads it; of a wide op, a tuple for all; `RELEASED` after backward."""
+    """The first operand if a rule reads it; of a wide op, a tuple; `RELEASED` after backward."""
     input2: Array | None
     output: RawArray | None
     """The output's value, if a rule reads it."""
     alias: Storage | None
     """The storage of the output, known once the output has a view or was written to."""
     fits: bool
-    """Whether every tracked operand has the shape its cotangent comes in, so that nothing was broadcast."""
+    """Whether every tracked operand has the shape its cotangent comes in: nothing was broadcast."""
     shapes: tuple[Shape, ...]
     """Of an op on a sequence of arrays, the shape of each."""
     params: dict[str, Any]
@@ -72,7 +72,7 @@ class Node:
         width = 0 if self.op is None else self.op.width
         if width == 1:
             return (self.parent1,)
-        if width == 2:  # noqa: PLR2004 (a pair)
+        if width == 2:
             return (self.parent1, self.parent2)
         return () if width == 0 else self.parent1
 
@@ -83,7 +83,7 @@ class Node:
             return ()
         if self.op.width == 1:
             return (self.input1,)
-        return (self.input1, self.input2) if self.op.width == 2 else self.input1  # noqa: PLR2004 (a pair)
+        return (self.input1, self.input2) if self.op.width == 2 else self.input1
 
     def __repr__(self) -> str:
         return f"<{self.op.name if self.op else 'leaf'} node {self.sequence}>"
@@ -93,7 +93,7 @@ RELEASED: Any = object()
 """What stands for the first saved operand of a node that backward has been through."""
 
 WIDE = 3
-"""The width of ops whose nodes keep tuples: of three operands or more, or of a sequence of arrays."""
+"""The width of ops whose nodes keep tuples: of three operands or more, or a sequence of arrays."""
 
 
 def leaf(type_: ArrayType, shape: Shape) -> Node:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Storage:
-    """One memory region: the clock of its last write, its version, its log of writes, its live views."""
+    """One memory region: the clock of its last write, its version, log of writes and live views."""
 
     __slots__ = ("log", "prune_at", "root", "version", "views", "written")
 
@@ -106,7 +106,7 @@ def attach_view(
 
 
 def is_contiguous(x: Array) -> bool:
-    """Whether the elements lie in row-major order: of a view, by the strides it would have in memory.
+    """Whether the elements lie in row-major order: of a view, by the strides it would have.
 
     So `reshape` gives a view or a copy on every backend alike, whether views are memory or not.
     """
@@ -116,7 +116,7 @@ def is_contiguous(x: Array) -> bool:
         x = x._alias.parent
     if not chain:
         return True
-    # An array of the root's shape and strides with no memory behind it: only its strides are asked for.
+    # An array of the root's shape and strides with no memory behind it: only these are asked for.
     strides = [math.prod(x.shape[i + 1 :]) for i in range(x.ndim)]
     layout = np.lib.stride_tricks.as_strided(np.empty(1, np.int8), x.shape, strides)
     for view in reversed(chain):

@@ -1,7 +1,7 @@
 """Derivatives of functions: `grad`, `value_and_grad`, `vjp`, `jvp`.
 
-Arguments and results may be nested lists, tuples and dicts of Arrays. Each call makes its own nodes for
-the arguments it differentiates, so nested calls do not confuse each other.
+Arguments and results may be nested lists, tuples and dicts of Arrays. Each call makes its own nodes
+for the arguments it differentiates, so nested calls do not confuse each other.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def _as_array(x: Any) -> Array:
 
 
 def _inputs(tree: Tree) -> list[Array]:
-    """An array of its own node for each leaf: the same values, joined to the outer graph if there is one."""
+    """An array of its own node for each leaf: the same values, joined to an outer graph."""
     found = []
     for value in leaves_of(tree):
         x = _as_array(value)
         if not x._type.is_floating:
             raise DTypeError(
-                f"derivatives are taken with respect to floating arrays, not {x.dtype}; convert with "
-                "x.astype(npg.float64)"
+                f"derivatives are taken with respect to floating arrays, not {x.dtype}; "
+                "convert with x.astype(npg.float64)"
             )
         own = wrap(x._data, x._type)
         if x._node is None or not _modes.is_grad_enabled():
@@ -80,9 +80,17 @@ def _inputs(tree: Tree) -> list[Array]:
 
 
 def _traced(
-    function: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int], kwargs: dict[str, Any]
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    argnums: Sequence[int],
+    kwargs: dict[str, Any],
 ) -> tuple[Any, list[Array]]:
     """The function's result with the chosen arguments tracked, and those arguments' arrays."""
+    for i in argnums:
+        if not -len(args) <= i < len(args):
+            raise ValueError(
+                f"argnums {i} asks for an argument that is not there: {len(args)} were given"
+            )
     with _modes.enable_grad():
         inputs = _inputs([args[i] for i in argnums])
         rest = iter(inputs)
@@ -102,7 +110,7 @@ def _is_nested(args: Sequence[Any], argnums: Sequence[int]) -> bool:
 def _pulled(
     y: Array, seed: Array, inputs: Sequence[Array], nested: bool
 ) -> tuple[list[Array], bool]:
-    """The cotangents of the inputs, recorded if an outer derivative depends on them; and whether one does."""
+    """The inputs' cotangents, recorded if an outer derivative depends on them; whether one does."""
     targets = {cast("Node", x._node) for x in inputs}
     if y._node is None:
         return [_zeros(x) for x in inputs], nested
@@ -181,17 +189,22 @@ def value_and_grad(
 
     @functools.wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
-        nested = _is_nested(args, chosen)
         result, inputs = _traced(function, args, chosen, kwargs)
+        nested = _is_nested(args, chosen)
         y = result[0] if has_aux else result
         if not isinstance(y, Array):
-            raise TypeError(f"the function to differentiate returns an Array, not {type(y).__name__}")
+            raise TypeError(
+                f"the function to differentiate returns an Array, not {type(y).__name__}"
+            )
         if y.size != 1:
             raise ShapeError(
-                f"grad() is of functions that return one element, not shape {y.shape}; use vjp() or jvp()"
+                f"grad() is of functions that return one element, not shape {y.shape}; "
+                "use vjp() or jvp()"
             )
         if y._type.is_complex:
-            raise DTypeError("grad() is of real functions, this one is complex; take npg.real or npg.abs")
+            raise DTypeError(
+                "grad() is of real functions, this one is complex; take npg.real or npg.abs"
+            )
         gradients, outer = _pulled(y, _ones(y), inputs, nested)
         rest = iter(gradients)
         trees = tuple(rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])]) for i in chosen)
@@ -202,7 +215,7 @@ def value_and_grad(
 
 
 def _depends_on_others(tree: Tree, inputs: Sequence[Array]) -> bool:
-    """Whether a result depends on tracked arrays that are not among the inputs, an outer graph's."""
+    """Whether a result depends on tracked arrays that are no inputs, an outer graph's."""
     if not _modes.is_grad_enabled():
         return False
     roots = [y._node for y in leaves_of(tree) if isinstance(y, Array)]
@@ -251,8 +264,8 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
     -------
     value, pullback
         `pullback(g)`, `g` with the structure of the value, gives a cotangent for each of `primals`.
-        If `function` closes over tracked arrays, the value is tracked, and its graph is the pullback's:
-        call `value.backward(retain_graph=True)` to go on using the pullback.
+        If `function` closes over tracked arrays, the value is tracked, and its graph is the
+        pullback's: call `value.backward(retain_graph=True)` to go on using the pullback.
 
     Examples
     --------
@@ -288,7 +301,9 @@ def _cotangent_for(y: Array, seed: Any) -> Array:
     return seed_for(y, seed)
 
 
-def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(
+    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Any, Any]:
     """The value of a function, and its directional derivative along `tangents`.
 
     Parameters
@@ -303,18 +318,22 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     (Array([1., 4.]), Array([2., 0.]))
     """
     if len(primals) != len(tangents):
-        raise ShapeError(f"jvp() needs a tangent for each primal, got {len(primals)} and {len(tangents)}")
+        raise ShapeError(
+            f"jvp() needs a tangent for each primal, got {len(primals)} and {len(tangents)}"
+        )
     chosen = tuple(range(len(primals)))
     result, inputs = _traced(function, primals, chosen, {})
     given = [_as_array(t) for t in leaves_of(list(tangents))]
     if len(given) != len(inputs):
-        raise ShapeError(f"jvp() needs a tangent for each array, got {len(inputs)} and {len(given)}")
+        raise ShapeError(
+            f"jvp() needs a tangent for each array, got {len(inputs)} and {len(given)}"
+        )
     seeds: dict[Node, Array] = {}
     for x, t in zip(inputs, given, strict=True):
         if t.shape != x.shape:
             raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
-        seeds[cast("Node", x._node)] = t if t.dtype == x.dtype else apply(
-            BY_NAME["cast"].function, t, dtype=x._type.raw_dtype
+        seeds[cast("Node", x._node)] = (
+            t if t.dtype == x.dtype else apply(BY_NAME["cast"].function, t, dtype=x._type.raw_dtype)
         )
     nested = _is_nested(primals, chosen) or _is_nested(tangents, chosen)
     outputs = leaves_of(result)

@@ -1,9 +1,9 @@
 """Writes in place, and what they mean for views and for the recorded graph.
 
-A write is checked whole before the first element changes. What nobody records is written into memory
-(on an immutable backend, the root's array is replaced and its live views are derived again). What is
-recorded is computed as an op of new memory, and root and views are pointed at it, so that no value
-saved earlier changes under a node.
+A write is checked whole before the first element changes. What nobody records is written into
+memory (on an immutable backend, the root's array is replaced and its live views are derived again).
+What is recorded is computed as an op of new memory, and root and views are pointed at it, so that
+no value saved earlier changes under a node.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def update(x: Array, name: str, other: Operand) -> Array:
         result = _fitted(f"in-place {name}", x, result)
     if result.shape != x.shape:
         raise ShapeError(
-            f"in-place {name} of shape {x.shape} with {operand.shape} would give {result.shape}, and a "
-            "write cannot change the shape; write the result to a new name"
+            f"in-place {name} of shape {x.shape} with {operand.shape} would give {result.shape}, "
+            "and a write cannot change the shape; write the result to a new name"
         )
     if recorded:
         _record_write(x, result, name, stamp)
@@ -100,11 +100,7 @@ def _is_own_view(x: Array, key: Key, value: Array) -> bool:
     if not isinstance(alias, View) or alias.parent is not x:
         return False
     key = as_raw_key(x, key)
-    return (
-        alias.function is select
-        and is_basic(key)
-        and bool(alias.params["key"] == key)
-    )
+    return alias.function is select and is_basic(key) and bool(alias.params["key"] == key)
 
 
 def _fitted(name: str, x: Array, value: Array) -> Array:
@@ -124,15 +120,14 @@ def _fitted(name: str, x: Array, value: Array) -> Array:
 def _require_broadcast(name: str, value: Array, region: tuple[int, ...]) -> None:
     extra = len(value.shape) - len(region)
     fits = all(n == 1 for n in value.shape[: max(extra, 0)]) and all(
-        n in (1, m)
-        for n, m in zip(value.shape[::-1], region[::-1], strict=False)
+        n in (1, m) for n, m in zip(value.shape[::-1], region[::-1], strict=False)
     )
     if not fits:
         raise ShapeError(f"{name} of values of shape {value.shape} into a region of shape {region}")
 
 
 def _is_recorded(x: Array, value: Array) -> bool:
-    """Whether a write is part of the graph: something is tracked, and it is not an optimiser's step."""
+    """Whether a write is part of the graph: something is tracked, and no optimiser's step."""
     if not _modes.is_grad_enabled():
         return False
     if value._node is not None:
@@ -178,15 +173,15 @@ def _require_recordable(x: Array, name: str) -> None:
     root = _root(x)
     if _is_leaf(root):
         raise VersionError(
-            f"in-place {name} of a tracked value into a leaf that requires grad: the leaf's own value "
-            "would be lost. Write into a copy, as in x = x + 0, or under no_grad()"
+            f"in-place {name} of a tracked value into a leaf that requires grad: the leaf's own "
+            "value would be lost. Write into a copy, as in x = x + 0, or under no_grad()"
         )
     _refuse_read_only(x)
     aliases = [x, *storage_of(x).live_views()]
     if any(isinstance(a._alias, View) and a._alias.function is detach for a in aliases):
         raise DerivativeError(
-            f"in-place {name} under recording into an array with a detached alias is not supported; "
-            "write under no_grad(), or into a copy"
+            f"in-place {name} under recording into an array with a detached alias is not "
+            "supported; write under no_grad(), or into a copy"
         )
 
 
@@ -199,7 +194,9 @@ def _record_write(x: Array, result: Array, name: str, stamp: int) -> None:
 def _refuse_read_only(x: Array) -> None:
     while isinstance(x._alias, View):
         if x._alias.function is broadcast_to:
-            raise ValueError("the array is a read-only view made by broadcast_to(); copy it to write")
+            raise ValueError(
+                "the array is a read-only view made by broadcast_to(); copy it to write"
+            )
         x = x._alias.parent
 
 
@@ -224,7 +221,7 @@ def _outward(view: View, value: Array) -> Array:
         return value
     if view.function is select:
         return apply(put, parent, value, key=view.params["key"])
-    return cast("Array", undo(view.function, value, parent.shape, view.params))
+    return undo(view.function, value, parent.shape, view.params)
 
 
 def _become(x: Array, value: Array, keep_nodes: bool) -> None:

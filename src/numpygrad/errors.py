@@ -7,8 +7,8 @@
     ├── DTypeError       (TypeError)             a dtype the operation does not take
     ├── DeviceError      (ValueError)            arrays on two devices, or an unknown device
     ├── BackendError     (ImportError)           a backend that is unknown or not installed
-    ├── VersionError     (RuntimeError)          a saved value was overwritten, or a write cannot be recorded
-    ├── GraphError       (RuntimeError)          backward() where there is nothing to differentiate, or again
+    ├── VersionError     (RuntimeError)          a saved value overwritten, or an unrecordable write
+    ├── GraphError       (RuntimeError)          backward() of nothing recorded, or a second time
     └── DerivativeError  (NotImplementedError)   a derivative that is not defined or not available
 """
 

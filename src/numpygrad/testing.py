@@ -1,4 +1,4 @@
-"""For authors of ops and backends: samples of every op, gradient checks, the contract of a backend."""
+"""For authors of ops and backends: samples of every op, gradient checks, a backend's contract."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class Sample:
     def operands(self, dtype: str = "float64", seed: int = 0) -> list[Values]:
         """Random operands inside the domain; distinct, so that no two elements tie."""
         rng = np.random.default_rng(seed)
-        return [draw(shape, d, dtype, rng) for shape, d in zip(self.shapes, self.domains, strict=True)]
+        return [
+            draw(shape, d, dtype, rng) for shape, d in zip(self.shapes, self.domains, strict=True)
+        ]
 
 
 def draw(shape: Shape, domain: Domain, dtype: str, rng: np.random.Generator) -> Values:
@@ -65,7 +67,9 @@ ELEMENTWISE_SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
 def _index(values: Any, like: Array) -> Array:
     """Indices, a mask, or factors, on the device of `like`; factors in its dtype."""
     host = np.asarray(values)
-    return npg.asarray(host.astype(like.dtype) if host.dtype.kind == "f" else host, device=like.device)
+    return npg.asarray(
+        host.astype(like.dtype) if host.dtype.kind == "f" else host, device=like.device
+    )
 
 
 def _where(x1: Array, x2: Array) -> Array:
@@ -208,7 +212,8 @@ def _reductions(
 def samples(name: str | None = None) -> Iterator[Sample]:
     """Samples of the differentiable op `name`, of all of them by default.
 
-    Elementwise ops get theirs from their row: shapes that broadcast, 0-d and empty ones, inside the domain.
+    Elementwise ops get theirs from their row: shapes that broadcast, 0-d and empty ones, inside the
+    domain.
 
     Raises
     ------
@@ -249,13 +254,14 @@ def check_grads(
     function
         Of Arrays, smooth at `args`; returns an Array, or nested lists, tuples and dicts of them.
     args
-        Arrays, NumPy arrays or floats: float64 or complex128, as differences of less are too coarse.
+        Arrays, NumPy arrays or floats: float64 or complex128; differences of less are too coarse.
     order
         The highest derivative to check.
     modes
         Which of `"reverse"` and `"forward"`.
     rtol, atol
-        Tolerance of the comparison, relative to the larger side; ten times wider at each higher order.
+        Tolerance of the comparison, relative to the larger side; ten times wider at each higher
+        order.
     seed
         Of the random directions.
     device
@@ -274,7 +280,13 @@ def check_grads(
     >>> from numpygrad.testing import check_grads
     >>> check_grads(lambda x: npg.sin(x) * x, [npg.array([0.5, 1.0])])
     """
-    arrays = [npg.array(a.numpy() if isinstance(a, Array) else np.asarray(a), device=device or getattr(a, "device", None) if isinstance(a, Array) or device else None) for a in args]
+    arrays = [
+        npg.array(
+            a.numpy() if isinstance(a, Array) else np.asarray(a),
+            device=device or getattr(a, "device", None) if isinstance(a, Array) or device else None,
+        )
+        for a in args
+    ]
     for x in arrays:
         if x.dtype not in (npg.float64, npg.complex128):
             raise npg.errors.DTypeError(f"check_grads() needs float64 or complex128, got {x.dtype}")
@@ -344,7 +356,9 @@ def _check_order(
         compare("reverse", _inner(pulled, tangents))
         for x, p in zip(args, pulled, strict=True):
             if p.shape != x.shape or p.dtype != x.dtype:
-                raise AssertionError(f"a gradient is {p.shape} {p.dtype}, its input {x.shape} {x.dtype}")
+                raise AssertionError(
+                    f"a gradient is {p.shape} {p.dtype}, its input {x.shape} {x.dtype}"
+                )
     if "forward" in modes:
         _, pushed = jvp(function, args, tangents)
         compare("forward", _inner(cotangents, leaves_of(pushed)))
@@ -389,7 +403,7 @@ def _tangent_of(function: Callable[..., Any], tangents: Sequence[Array]) -> Call
 
 
 def check_backend(name: str) -> None:
-    """The contract of a backend: its verbs, and values and derivatives of every op, against NumPy's.
+    """The contract of a backend: its verbs, and every op's values and derivatives against NumPy's.
 
     Raises
     ------
@@ -417,7 +431,10 @@ def _require(condition: bool, message: str) -> None:
 
 def _check_verbs(backend: _backend.Backend, device: _backend.Device) -> None:
     """Round trips, names and writes, on small arrays of every dtype."""
-    _require(backend.resolve(device.removeprefix(f"{backend.name}:")) == str(device), "resolve() of a canonical name is not itself")
+    _require(
+        backend.resolve(device.removeprefix(f"{backend.name}:")) == str(device),
+        "resolve() of a canonical name is not itself",
+    )
     for dtype in npg.__array_namespace_info__().dtypes():
         values = np.asarray([[0, 1], [1, 0]], dtype=dtype)
         x = npg.asarray(values, device=device)
@@ -426,15 +443,23 @@ def _check_verbs(backend: _backend.Backend, device: _backend.Device) -> None:
         _require(x.dtype == dtype, f"asarray() of {dtype} gives {x.dtype}")
         _require(bool(np.all(x.numpy() == values)), f"to_numpy() of {dtype} changed the values")
         x[0] = x[1]
-        _require(x.tolist() == [values[1].tolist()] * 2, f"assign() of {dtype} wrote something else")
+        _require(
+            x.tolist() == [values[1].tolist()] * 2, f"assign() of {dtype} wrote something else"
+        )
     total = npg.asarray([1.0, 2.0], device=device)
     added = backend.accumulate(npg.copy(total).data, total.data, True)
     _require(backend.to_numpy(added).tolist() == [2.0, 4.0], "accumulate() does not add")
 
 
 def _agree(what: str, found: Array, reference: Array) -> None:
-    _require(found.dtype == reference.dtype, f"{what}: dtype {found.dtype}, NumPy's {reference.dtype}")
-    _require(found.shape == reference.shape, f"{what}: shape {found.shape}, NumPy's {reference.shape}")
+    _require(
+        found.dtype == reference.dtype, f"{what}: dtype {found.dtype}, NumPy's {reference.dtype}"
+    )
+    _require(
+        found.shape == reference.shape, f"{what}: shape {found.shape}, NumPy's {reference.shape}"
+    )
     tolerance = 1e-5 if found.dtype in (npg.float32, npg.complex64) else 1e-12
-    close = np.allclose(found.numpy(), reference.numpy(), rtol=tolerance, atol=tolerance, equal_nan=True)
+    close = np.allclose(
+        found.numpy(), reference.numpy(), rtol=tolerance, atol=tolerance, equal_nan=True
+    )
     _require(close, f"{what}: {found.numpy()} differs from NumPy's {reference.numpy()}")

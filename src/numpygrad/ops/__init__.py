@@ -37,4 +37,4 @@ RULE_NAMESPACE = Namespace(
         "spread": broadcast_to,
     },
 )
-"""numpygrad as rules see it when the backward pass is itself recorded: with the extra kernels as ops."""
+"""numpygrad as rules see it when backward is itself recorded: with the extra kernels as ops."""

@@ -7,12 +7,19 @@ from typing import Any, cast
 import numpy as np
 
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._backend import ArrayType, Device, backend_of_raw, default_device, device_of_backend, find_device
+from numpygrad._backend import (
+    ArrayType,
+    Device,
+    backend_of_raw,
+    default_device,
+    device_of_backend,
+    find_device,
+)
 from numpygrad._dispatch import apply_one, convert, from_numpy, record
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
 from numpygrad._modes import is_grad_enabled
 from numpygrad._op import TABLE, linear
-from numpygrad.errors import DTypeError
+from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.manipulation import broadcast_arrays, broadcast_to, reshape, stack
 from numpygrad.typing import DTypeLike, NestedSequence, RawArray
 
@@ -26,14 +33,14 @@ def array(
     device: str | None = None,
     label: str | None = None,
 ) -> Array:
-    """A new array with a copy of `data`: nested lists, a scalar, a NumPy array, an Array, a raw array.
+    """A new array with a copy of `data`: nested lists, a scalar, an Array, a NumPy or raw array.
 
     Parameters
     ----------
     requires_grad
         Make a leaf whose gradient `backward()` accumulates. Floating dtypes only.
     dtype, device
-        Those of `data` by default: float64 and int64 for Python floats and ints, the default device.
+        Those of `data` by default: of Python floats and ints, float64, int64 and the default.
     label
         A name, shown where graphs are drawn.
 
@@ -86,7 +93,9 @@ def asarray(
     if isinstance(obj, (list, tuple)) and _holds_arrays(obj):
         _require_copy_allowed(copy)
         return _from_array(stack([asarray(item) for item in obj]), wanted, device, None)
-    backend = None if isinstance(obj, (bool, int, float, complex, list, tuple)) else backend_of_raw(obj)
+    backend = (
+        None if isinstance(obj, (bool, int, float, complex, list, tuple)) else backend_of_raw(obj)
+    )
     if backend is not None and not (backend.name == "numpy" and device is None):
         found = device_of_backend(backend, backend.device_name(obj))
         if backend.name != "numpy":
@@ -295,7 +304,7 @@ def full(
     device: str | None = None,
     requires_grad: bool = False,
 ) -> Array:
-    """An array of `shape` whose every element is `fill_value`; gradients flow back to a 0-d Array."""
+    """An array of `shape` filled with `fill_value`; gradients flow back to a 0-d Array."""
     if isinstance(fill_value, Array):
         value = asarray(fill_value, dtype=dtype, device=device)
         return copy(broadcast_to(value, _as_shape(shape)))
@@ -356,6 +365,10 @@ def meshgrid(*arrays: Array, indexing: str = "xy") -> tuple[Array, ...]:
     """Coordinate matrices of one-dimensional coordinate arrays; `indexing` is `"xy"` or `"ij"`."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"indexing is 'xy' or 'ij', not {indexing!r}")
+    if any(x.ndim > 1 for x in arrays):
+        raise ShapeError(
+            f"meshgrid() takes one-dimensional arrays, got {[x.shape for x in arrays]}"
+        )
     axes = list(range(len(arrays)))
     if indexing == "xy" and len(axes) > 1:
         axes[0], axes[1] = 1, 0
@@ -395,12 +408,19 @@ def ones_like(
 
 def tril(x: Array, /, *, k: int = 0) -> Array:
     """The lower triangle of (stacks of) matrices, up to diagonal `k`; zeros elsewhere."""
+    _require_matrix("tril", x)
     return apply_one(tril, x, k=k)
 
 
 def triu(x: Array, /, *, k: int = 0) -> Array:
     """The upper triangle of (stacks of) matrices, from diagonal `k`; zeros elsewhere."""
+    _require_matrix("triu", x)
     return apply_one(triu, x, k=k)
+
+
+def _require_matrix(name: str, x: Array) -> None:
+    if x.ndim < 2:
+        raise ShapeError(f"{name}() needs two dimensions or more, got shape {x.shape}")
 
 
 def zeros(

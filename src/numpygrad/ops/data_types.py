@@ -11,13 +11,12 @@ from numpygrad._array import Array
 from numpygrad._dispatch import apply_one
 from numpygrad._dtypes import KINDS, DType, as_dtype, is_kind, promote, promote_scalar
 from numpygrad._op import linear
+from numpygrad.errors import DTypeError
 from numpygrad.ops.creation import asarray
 from numpygrad.typing import DTypeLike, Scalar
 
 
-def astype(
-    x: Array, dtype: DTypeLike, /, *, copy: bool = True, device: str | None = None
-) -> Array:
+def astype(x: Array, dtype: DTypeLike, /, *, copy: bool = True, device: str | None = None) -> Array:
     """`x` in another dtype. Float to float keeps the gradient, to integer drops it.
 
     `copy=False` gives `x` itself where nothing changes.
@@ -42,7 +41,7 @@ def can_cast(from_: DTypeLike | Array, to: DTypeLike, /) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class finfo_object:  # noqa: N801 (named in the standard)
+class finfo_object:
     """Limits of a floating dtype."""
 
     bits: int
@@ -54,7 +53,7 @@ class finfo_object:  # noqa: N801 (named in the standard)
 
 
 @dataclass(frozen=True, slots=True)
-class iinfo_object:  # noqa: N801 (named in the standard)
+class iinfo_object:
     """Limits of an integer dtype."""
 
     bits: int
@@ -65,7 +64,10 @@ class iinfo_object:  # noqa: N801 (named in the standard)
 
 def finfo(type: DTypeLike | Array, /) -> finfo_object:
     """Limits of a floating dtype, as Python floats; of the parts of a complex one."""
-    info = np.finfo(type.dtype if isinstance(type, Array) else as_dtype(type))
+    found = type.dtype if isinstance(type, Array) else as_dtype(type)
+    if found.kind not in "fc":
+        raise DTypeError(f"finfo() is of floating dtypes, not {found}; use npg.iinfo")
+    info = np.finfo(found)
     return finfo_object(
         bits=int(info.bits),
         eps=float(info.eps),
@@ -79,13 +81,18 @@ def finfo(type: DTypeLike | Array, /) -> finfo_object:
 def iinfo(type: DTypeLike | Array, /) -> iinfo_object:
     """Limits of an integer dtype."""
     dtype = type.dtype if isinstance(type, Array) else as_dtype(type)
+    if dtype.kind not in "iu":
+        raise DTypeError(f"iinfo() is of integer dtypes, not {dtype}; use npg.finfo")
     info = np.iinfo(dtype)
     return iinfo_object(bits=int(info.bits), max=int(info.max), min=int(info.min), dtype=dtype)
 
 
 def isdtype(dtype: DTypeLike, kind: DTypeLike | tuple[DTypeLike, ...]) -> bool:
-    """Whether `dtype` is of a kind: `"bool"`, `"signed integer"`, `"unsigned integer"`, `"integral"`,
-    `"real floating"`, `"complex floating"`, `"numeric"`, a dtype, or any of a tuple of them."""
+    """Whether `dtype` is of a kind, or of any of a tuple of them.
+
+    Kinds are `"bool"`, `"signed integer"`, `"unsigned integer"`, `"integral"`, `"real floating"`,
+    `"complex floating"`, `"numeric"`, and dtypes.
+    """
     found = as_dtype(dtype)
     if isinstance(kind, tuple):
         return any(isdtype(found, k) for k in kind)

@@ -11,6 +11,7 @@ from numpygrad._op import (
     ABOVE_ONE,
     NONZERO,
     POSITIVE,
+    REAL_KINDS,
     UNIT,
     discrete,
     elementwise,
@@ -27,7 +28,7 @@ def abs(x: Array, /) -> Array:
 
 
 def acos(x: Array, /) -> Array:
-    """Inverse cosine of `x`, in radians; NaN outside [-1, 1]. The derivative at the ends is -inf."""
+    """Inverse cosine of `x`, in radians; NaN outside [-1, 1]. The derivative at -1, 1 is -inf."""
     return apply_unary(acos, x)
 
 
@@ -104,7 +105,7 @@ def ceil(x: Array, /) -> Array:
 def clip(x: Array, /, min: Operand | None = None, max: Operand | None = None) -> Array:
     """`x` limited to [`min`, `max`]; `None` is no limit.
 
-    The derivative to `x` is 1 inside and at the bounds, 0 outside; to a bound, 1 where it is in force.
+    The derivative to `x` is 1 inside and at the bounds, 0 outside; to a bound, 1 where it holds.
     """
     if min is None and max is None:
         return positive(x)
@@ -248,7 +249,7 @@ def log2(x: Array, /) -> Array:
 
 
 def logaddexp(x1: Operand, x2: Operand, /) -> Array:
-    """`log(exp(x1) + exp(x2))`, without overflow. Where both are -inf each has half the derivative."""
+    """`log(exp(x1) + exp(x2))`, without overflow. Two of -inf share the derivative."""
     return apply(logaddexp, x1, x2)
 
 
@@ -341,7 +342,7 @@ def round(x: Array, /) -> Array:
 
 
 def sign(x: Array, /) -> Array:
-    """Sign of `x`: -1, 0 or 1; `x / abs(x)` for complex numbers. The derivative of a real sign is zero."""
+    """Sign of `x`: -1, 0 or 1, with derivative zero; `x / abs(x)` for complex numbers."""
     if type(x) is Array and x._type.is_complex:
         return _complex_sign(x)
     return apply_unary(sign, x)
@@ -440,7 +441,7 @@ def _pow_exponent(xp: Any, x1: Any, x2: Any, y: Any) -> Any:
 
 
 def _softmax_weight(xp: Any, x: Any, other: Any, y: Any) -> Any:
-    """exp(x - y); 1 where x is the only infinity and half where both are, whose differences would be NaN."""
+    """exp(x - y); 1 where x is the only infinity and half where both are, not NaN."""
     nothing = (x == y) & xp.isinf(x)
     share = xp.where(other == x, 0.5, xp.ones_like(x))
     return xp.where(nothing, share, xp.exp(xp.where(nothing, 0.0, x - y)))
@@ -465,26 +466,29 @@ elementwise(
     lambda xp, x1, x2: _over_square(xp, -x1, xp.hypot(x1, x2)),
     dtype="float",
     domain=NONZERO,
+    kinds=REAL_KINDS,
 )
 elementwise(atanh, lambda x: 1 / ((1 - x) * (1 + x)), dtype="float", domain=UNIT)
-discrete(bitwise_and)
-discrete(bitwise_invert)
-discrete(bitwise_left_shift)
-discrete(bitwise_or)
-discrete(bitwise_right_shift)
-discrete(bitwise_xor)
-discrete(ceil)
+discrete(bitwise_and, kinds="biu")
+discrete(bitwise_invert, kinds="biu")
+discrete(bitwise_left_shift, kinds="iu")
+discrete(bitwise_or, kinds="biu")
+discrete(bitwise_right_shift, kinds="iu")
+discrete(bitwise_xor, kinds="biu")
+discrete(ceil, kinds=REAL_KINDS)
 elementwise(
     clip_low,
     lambda xp, g, x, bound: xp.where(x >= bound, g, 0.0),
     lambda xp, g, x, bound: xp.where(x < bound, g, 0.0),
     masks=True,
+    kinds=REAL_KINDS,
 )
 elementwise(
     clip_high,
     lambda xp, g, x, bound: xp.where(x <= bound, g, 0.0),
     lambda xp, g, x, bound: xp.where(x > bound, g, 0.0),
     masks=True,
+    kinds=REAL_KINDS,
 )
 linear(conj, lambda xp, g: xp.conj(g))
 elementwise(
@@ -493,6 +497,7 @@ elementwise(
     lambda: 0,
     dtype="float",
     domain=NONZERO,
+    kinds=REAL_KINDS,
 )
 elementwise(cos, lambda xp, x: -xp.sin(x), dtype="float")
 elementwise(cosh, lambda xp, x: xp.sinh(x), dtype="float")
@@ -500,23 +505,24 @@ elementwise(divide, lambda x2: 1 / x2, lambda x2, y: -y / x2, dtype="float", dom
 discrete(equal)
 elementwise(exp, lambda y: y, dtype="float")
 elementwise(expm1, lambda y: y + 1, dtype="float")
-discrete(floor)
-discrete(floor_divide)
-discrete(greater)
-discrete(greater_equal)
+discrete(floor, kinds=REAL_KINDS)
+discrete(floor_divide, kinds=REAL_KINDS)
+discrete(greater, kinds=REAL_KINDS)
+discrete(greater_equal, kinds=REAL_KINDS)
 elementwise(
     hypot,
     lambda xp, x1, y: _ratio(xp, x1, y),
     lambda xp, x2, y: _ratio(xp, x2, y),
     dtype="float",
     domain=NONZERO,
+    kinds=REAL_KINDS,
 )
 linear(imag, lambda xp, g, x_dtype: -1j * xp.astype(g, x_dtype))
 discrete(isfinite)
 discrete(isinf)
 discrete(isnan)
-discrete(less)
-discrete(less_equal)
+discrete(less, kinds=REAL_KINDS)
+discrete(less_equal, kinds=REAL_KINDS)
 elementwise(log, lambda x: 1 / x, dtype="float", domain=POSITIVE)
 elementwise(log10, lambda x: (1 / math.log(10)) / x, dtype="float", domain=POSITIVE)
 elementwise(log1p, lambda x: 1 / (1 + x), dtype="float", domain=UNIT)
@@ -526,6 +532,7 @@ elementwise(
     lambda xp, x1, x2, y: _softmax_weight(xp, x1, x2, y),
     lambda xp, x1, x2, y: _softmax_weight(xp, x2, x1, y),
     dtype="float",
+    kinds=REAL_KINDS,
 )
 discrete(logical_and)
 discrete(logical_not)
@@ -536,16 +543,18 @@ elementwise(
     lambda xp, g, x1, x2: _share(xp, g, x1 > x2, x1 == x2),
     lambda xp, g, x1, x2: _share(xp, g, x2 > x1, x1 == x2),
     masks=True,
+    kinds=REAL_KINDS,
 )
 elementwise(
     minimum,
     lambda xp, g, x1, x2: _share(xp, g, x1 < x2, x1 == x2),
     lambda xp, g, x1, x2: _share(xp, g, x2 < x1, x1 == x2),
     masks=True,
+    kinds=REAL_KINDS,
 )
 elementwise(multiply, lambda x2: x2, lambda x1: x1)
 elementwise(negative, lambda: -1)
-discrete(nextafter, dtype="float")
+discrete(nextafter, dtype="float", kinds=REAL_KINDS)
 discrete(not_equal)
 elementwise(positive, lambda: 1)
 elementwise(
@@ -561,10 +570,11 @@ elementwise(
     lambda: 1,
     lambda xp, x1, x2: -xp.floor(x1 / x2),
     domain=POSITIVE,
+    kinds=REAL_KINDS,
 )
 discrete(round)
 discrete(sign)
-discrete(signbit)
+discrete(signbit, kinds=REAL_KINDS)
 elementwise(sin, lambda xp, x: xp.cos(x), dtype="float")
 elementwise(sinh, lambda xp, x: xp.cosh(x), dtype="float")
 elementwise(sqrt, lambda y: 0.5 / y, dtype="float", domain=POSITIVE)
@@ -572,4 +582,4 @@ elementwise(square, lambda x: 2 * x)
 elementwise(subtract, lambda: 1, lambda: -1)
 elementwise(tan, lambda y: 1 + y * y, dtype="float", domain=UNIT)
 elementwise(tanh, lambda y: 1 - y * y, dtype="float")
-discrete(trunc)
+discrete(trunc, kinds=REAL_KINDS)

@@ -35,7 +35,7 @@ def getitem(x: Array, key: Key) -> Array:
 
 
 def _select_memory(x: Array, key: Any) -> Array:
-    """`select` where views are memory, written out: of 2.5 us by way of `apply_unary` it saves 1.3."""
+    """`select` where views are memory, written out: 1.2 us, by way of `apply_one` 2.5."""
     if type(x._data) is not np.ndarray:
         x._data = x.data  # a 0-d result of NumPy, given memory to be viewed
     data = x._data[key]
@@ -85,7 +85,7 @@ def select(x: Array, /, *, key: Any) -> Array:
 
 
 def gather(x: Array, /, *, key: Any) -> Array:
-    """`x[key]` for a key with integer arrays or a mask; a copy. Repeats accumulate in the gradient."""
+    """`x[key]` for a key with integer arrays or a mask; a copy. Gradients of repeats add up."""
     return apply_one(gather, x, key=as_raw_key(x, key))
 
 
@@ -134,12 +134,14 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
 
 
 def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """The elements whose indices in `axis1` and `axis2` differ by `offset`, along a new last axis."""
+    """The elements whose indices in `axis1` and `axis2` differ by `offset`, as a new last axis."""
     rows, columns = x.shape[axis1], x.shape[axis2]
     length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
     steps = np.arange(length)
     matrices = moveaxis(x, (axis1, axis2), (-2, -1))
-    return matrices[..., cast("Array", steps - min(offset, 0)), cast("Array", steps + max(offset, 0))]
+    return matrices[
+        ..., cast("Array", steps - min(offset, 0)), cast("Array", steps + max(offset, 0))
+    ]
 
 
 def _integer_array(name: str, x: Array, indices: Any) -> Array:
@@ -177,18 +179,26 @@ def _as_raw_key(x: Array, key: Any) -> Any:
     if key is None or key is ... or type(key) is int:
         return key
     if isinstance(key, slice):
-        return slice(*(None if k is None else operator.index(k) for k in (key.start, key.stop, key.step)))
+        return slice(
+            *(None if k is None else operator.index(k) for k in (key.start, key.stop, key.step))
+        )
     if isinstance(key, np.integer):
         return int(key)
     if isinstance(key, (bool, np.bool_)):
         return _raw_array(x, np.asarray(bool(key)))
     if isinstance(key, Array):
         if key.device is not x.device:
-            raise DeviceError(f"an index on {key.device!r} of an array on {x.device!r}; move it with .to()")
+            raise DeviceError(
+                f"an index on {key.device!r} of an array on {x.device!r}; move it with .to()"
+            )
         _require_index_dtype(key.dtype)
         return int(key) if key.ndim == 0 and key.dtype.kind in "iu" else key._data
     if isinstance(key, (np.ndarray, Sequence)) and not isinstance(key, str):
-        values = np.asarray([k.numpy() if isinstance(k, Array) else k for k in key] if isinstance(key, Sequence) else key)
+        values = np.asarray(
+            [k.numpy() if isinstance(k, Array) else k for k in key]
+            if isinstance(key, Sequence)
+            else key
+        )
         if values.size == 0 and values.dtype.kind == "f":
             values = values.astype(np.int64)
         _require_index_dtype(values.dtype)
@@ -276,7 +286,9 @@ linear(
 )
 linear(
     take,
-    lambda xp, g, x_shape, indices, axis: xp.scatter(g, key=_take_key(axis, indices), shape=x_shape),
+    lambda xp, g, x_shape, indices, axis: xp.scatter(
+        g, key=_take_key(axis, indices), shape=x_shape
+    ),
     None,
     dtype="own",
     masks=True,

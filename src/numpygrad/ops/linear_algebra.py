@@ -12,6 +12,7 @@ from numpygrad.errors import ShapeError
 from numpygrad.ops.elementwise import conj
 from numpygrad.ops.manipulation import (
     broadcast_arrays,
+    broadcast_shapes,
     expand_dims,
     moveaxis,
     normalized_axes,
@@ -25,7 +26,7 @@ from numpygrad.ops.manipulation import (
 def matmul(x1: Array, x2: Array, /) -> Array:
     """Matrix product: (..., m, k), (..., k, n) -> (..., m, n); leading axes broadcast.
 
-    A one-dimensional operand is a row on the left, a column on the right; that axis goes from the result.
+    A one-dimensional operand is a row on the left, a column on the right, an axis the result lacks.
 
     Raises
     ------
@@ -40,16 +41,20 @@ def matmul(x1: Array, x2: Array, /) -> Array:
         return squeeze(matmul(x1, expand_dims(x2, axis=1)), -1)
     if x1.ndim == 1:
         return squeeze(matmul(expand_dims(x1, axis=0), x2), -2)
-    if x2.ndim == 2 and x1.ndim > 2:  # noqa: PLR2004 (matrices)
+    if x2.ndim == 2 and x1.ndim > 2:
         # One product of matrices instead of a stack of them, and the same for both gradients.
         rows = reshape(x1, (math.prod(x1.shape[:-1]), x1.shape[-1]))
         return reshape(apply(matmul, rows, x2), (*x1.shape[:-1], x2.shape[-1]))
-    return apply(matmul, x1, x2)
+    try:
+        return apply(matmul, x1, x2)
+    except (ValueError, TypeError):
+        broadcast_shapes(x1.shape[:-2], x2.shape[:-2])  # says which stacks do not fit
+        raise
 
 
 def matrix_transpose(x: Array, /) -> Array:
     """The last two axes exchanged; a view."""
-    if x.ndim < 2:  # noqa: PLR2004 (a matrix)
+    if x.ndim < 2:
         raise ShapeError(f"matrix_transpose() needs two dimensions or more, got {x.shape}")
     return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
@@ -57,7 +62,7 @@ def matrix_transpose(x: Array, /) -> Array:
 def tensordot(
     x1: Array, x2: Array, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2
 ) -> Array:
-    """Products of `x1` and `x2` summed over pairs of axes: the last and first `axes`, or those listed."""
+    """Products of `x1` and `x2` summed over pairs of axes: last and first, or those listed."""
     x1, x2 = promoted("tensordot", x1, x2)
     if isinstance(axes, int):
         if axes < 0 or axes > min(x1.ndim, x2.ndim):
@@ -67,7 +72,9 @@ def tensordot(
         over1 = normalized_axes("tensordot", tuple(axes[0]), x1.ndim)
         over2 = normalized_axes("tensordot", tuple(axes[1]), x2.ndim)
     if [x1.shape[a] for a in over1] != [x2.shape[a] for a in over2]:
-        raise ShapeError(f"tensordot() over axes {axes} of shapes {x1.shape} and {x2.shape}: lengths differ")
+        raise ShapeError(
+            f"tensordot() over axes {axes} of shapes {x1.shape} and {x2.shape}: lengths differ"
+        )
     kept1 = tuple(a for a in range(x1.ndim) if a not in over1)
     kept2 = tuple(a for a in range(x2.ndim) if a not in over2)
     shape1, shape2 = tuple(x1.shape[a] for a in kept1), tuple(x2.shape[a] for a in kept2)
@@ -83,11 +90,18 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
 
     x1, x2 = promoted("vecdot", x1, x2)
     if not -min(x1.ndim, x2.ndim) <= axis < 0:
-        raise IndexError(f"vecdot(): axis {axis} is not a negative axis of both {x1.shape} and {x2.shape}")
+        raise IndexError(
+            f"vecdot(): axis {axis} is not a negative axis of both {x1.shape} and {x2.shape}"
+        )
     if x1.shape[axis] != x2.shape[axis]:
-        raise ShapeError(f"vecdot() over axis {axis} of shapes {x1.shape} and {x2.shape}: lengths differ")
+        raise ShapeError(
+            f"vecdot() over axis {axis} of shapes {x1.shape} and {x2.shape}: lengths differ"
+        )
     x1, x2 = broadcast_arrays(moveaxis(x1, axis, -1), moveaxis(x2, axis, -1))
-    return sum(conj(x1) * x2 if x1._type.is_complex else x1 * x2, axis=normalized_axis("vecdot", -1, x1.ndim))
+    return sum(
+        conj(x1) * x2 if x1._type.is_complex else x1 * x2,
+        axis=normalized_axis("vecdot", -1, x1.ndim),
+    )
 
 
 linear(

@@ -89,12 +89,16 @@ def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
     return apply_one(flip, x, axis=normalized_axes("flip", axis, x.ndim))
 
 
-def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Array:
+def moveaxis(
+    x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /
+) -> Array:
     """`x` with axes moved to new positions, the others in their order; a view."""
     froms = normalized_axes("moveaxis", source, x.ndim)
     tos = normalized_axes("moveaxis", destination, x.ndim)
     if len(froms) != len(tos):
-        raise ValueError(f"moveaxis() needs as many sources as destinations: {source}, {destination}")
+        raise ValueError(
+            f"moveaxis() needs as many sources as destinations: {source}, {destination}"
+        )
     order = [axis for axis in range(x.ndim) if axis not in froms]
     for to, axis in sorted(zip(tos, froms, strict=True)):
         order.insert(to, axis)
@@ -125,8 +129,12 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
         shape = x.shape
         wide = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
         spread = broadcast_to(expand_dims(x, axis=axis + 1), wide)
-        return reshape(spread, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]), copy=True)
-    counts = np.broadcast_to(np.asarray(repeats.numpy() if isinstance(repeats, Array) else repeats), (x.shape[axis],))
+        return reshape(
+            spread, (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :]), copy=True
+        )
+    counts = np.broadcast_to(
+        np.asarray(repeats.numpy() if isinstance(repeats, Array) else repeats), (x.shape[axis],)
+    )
     where = np.repeat(np.arange(x.shape[axis]), counts)
     return take(x, cast("Array", where), axis=axis)
 
@@ -150,7 +158,9 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
     if not copy:
         if not is_contiguous(x):
             if copy is False:
-                raise ValueError("reshape() of elements in another order needs a copy; pass copy=None")
+                raise ValueError(
+                    "reshape() of elements in another order needs a copy; pass copy=None"
+                )
             copy = True
         elif x._alias is None:
             x._data = x._type.xp.contiguous(x._data)
@@ -163,7 +173,9 @@ def roll(
     """`x` with elements moved on by `shift`, those beyond the end coming in at the start."""
     if axis is None:
         return reshape(roll(reshape(x, (-1,)), shift, axis=0), x.shape)
-    axes = tuple(normalized_axis("roll", a, x.ndim) for a in ((axis,) if isinstance(axis, int) else axis))
+    axes = tuple(
+        normalized_axis("roll", a, x.ndim) for a in ((axis,) if isinstance(axis, int) else axis)
+    )
     shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
     if len(shifts) != len(axes):
         raise ValueError(f"roll() needs as many shifts as axes: {shift}, {axis}")
@@ -220,9 +232,7 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-def _nth_slice(
-    xp: Any, g: Any, arrays_shape: list[Shape], axis: int, index: int
-) -> Any:
+def _nth_slice(xp: Any, g: Any, arrays_shape: list[Shape], axis: int, index: int) -> Any:
     """The part of the cotangent of a concatenation that belongs to array `index`."""
     start = sum(shape[axis] for shape in arrays_shape[:index])
     stop = start + arrays_shape[index][axis]
@@ -230,7 +240,9 @@ def _nth_slice(
 
 
 linear(broadcast_to, lambda xp, g, x_shape: sum_to(xp, g, x_shape), view=True)
-linear(concat, lambda xp, g, arrays_shape, axis, index: _nth_slice(xp, g, arrays_shape, axis, index))
+linear(
+    concat, lambda xp, g, arrays_shape, axis, index: _nth_slice(xp, g, arrays_shape, axis, index)
+)
 linear(expand_dims, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(flip, lambda xp, g, axis: xp.flip(g, axis=axis), view=True)
 linear(permute_dims, lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)), view=True)

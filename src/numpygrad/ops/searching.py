@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from numpygrad._array import Array, Operand, wrap
 from numpygrad._dispatch import apply, apply_one, promoted
-from numpygrad._op import discrete, linear
+from numpygrad._op import REAL_KINDS, discrete, linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
-from numpygrad.ops.manipulation import normalized_axes
+from numpygrad.ops.manipulation import broadcast_shapes, normalized_axes
 from numpygrad.typing import Axis
 
 
 def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the first maximum along `axis`; in the flattened array by default."""
+    _require_elements("argmax", x, axis)
     return apply_one(argmax, x, axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the first minimum along `axis`; in the flattened array by default."""
+    _require_elements("argmin", x, axis)
     return apply_one(argmin, x, axis=axis, keepdims=keepdims)
+
+
+def _require_elements(name: str, x: Array, axis: int | None) -> None:
+    if any(x.shape[a] == 0 for a in normalized_axes(name, axis, x.ndim)):
+        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {x.shape}")
 
 
 def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -40,7 +47,7 @@ def searchsorted(
 ) -> Array:
     """Where elements of `x2` would go in the sorted `x1` to keep it sorted.
 
-    `side` says on which side of equal elements; `sorter` is the order that sorts `x1`, if it is not.
+    `side` says on which side of equal elements; `sorter` is the order that sorts an unsorted `x1`.
     """
     from numpygrad.ops.indexing import take
 
@@ -75,13 +82,18 @@ def where(condition: Operand, x1: Operand, x2: Operand, /) -> Array:
         condition = asarray(condition, device=like.device if isinstance(like, Array) else None)
     if condition.dtype.kind != "b":
         raise DTypeError(f"where() needs a boolean condition, got {condition.dtype}")
-    return apply(where, condition, *promoted("where", x1, x2))
+    chosen = promoted("where", x1, x2)
+    try:
+        return apply(where, condition, *chosen)
+    except (ValueError, TypeError):
+        broadcast_shapes(condition.shape, *(x.shape for x in chosen))  # says which do not fit
+        raise
 
 
-discrete(argmax)
-discrete(argmin)
+discrete(argmax, kinds=REAL_KINDS)
+discrete(argmin, kinds=REAL_KINDS)
 discrete(count_nonzero)
-discrete(searchsorted)
+discrete(searchsorted, kinds=REAL_KINDS)
 linear(
     where,
     None,

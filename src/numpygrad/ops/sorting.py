@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numpygrad._array import Array
 from numpygrad._dispatch import apply_one
-from numpygrad._op import discrete
+from numpygrad._op import REAL_KINDS, discrete
 from numpygrad.ops.indexing import take_along_axis
 from numpygrad.ops.manipulation import normalized_axis
 
@@ -16,9 +16,9 @@ def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bo
 
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    """`x` sorted along `axis`. The derivative goes to the elements selected, in stable order at ties."""
+    """`x` sorted along `axis`. The derivative goes to the elements selected, at ties in order."""
     order = argsort(x, axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)
 
 
-discrete(argsort)
+discrete(argsort, kinds=REAL_KINDS)

@@ -79,13 +79,12 @@ def _softmax_pull(xp: Any, g: Any, y: Any, axis: Any) -> Any:
     return y * (g - xp.sum(g * y, axis=axis, keepdims=True))
 
 
-elementwise(
-    erf, lambda xp, x: (2.0 / math.sqrt(math.pi)) * xp.exp(-x * x), dtype="float"
-)
+elementwise(erf, lambda xp, x: (2.0 / math.sqrt(math.pi)) * xp.exp(-x * x), dtype="float")
 nonlinear(
     logsumexp,
-    lambda xp, g, x, y, axis, keepdims: unreduce(xp, g, x.shape, axis, keepdims)
-    * _softmax_of(xp, x, y, axis, keepdims),
+    lambda xp, g, x, y, axis, keepdims: (
+        unreduce(xp, g, x.shape, axis, keepdims) * _softmax_of(xp, x, y, axis, keepdims)
+    ),
     jvp=lambda xp, g, x, y, axis, keepdims: xp.sum(
         g * _softmax_of(xp, x, y, axis, keepdims), axis=axis, keepdims=keepdims
     ),

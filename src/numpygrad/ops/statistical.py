@@ -9,7 +9,7 @@ from numpygrad._array import Array
 from numpygrad._dispatch import apply, apply_one, convert
 from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
 from numpygrad._kernels import kept_shape, unreduce
-from numpygrad._op import POSITIVE, linear, nonlinear
+from numpygrad._op import POSITIVE, REAL_KINDS, linear, nonlinear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.data_types import astype
 from numpygrad.ops.elementwise import square
@@ -114,7 +114,9 @@ def prod(
     return apply_one(prod, x, axis=normalized_axes("prod", axis, x.ndim), keepdims=keepdims)
 
 
-def std(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+def std(
+    x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
+) -> Array:
     """The standard deviation over `axis`, of `n - correction` degrees of freedom.
 
     The derivative where it is 0 is taken as 0.
@@ -142,7 +144,9 @@ def sum(
     return apply_one(sum, x, axis=axis, keepdims=keepdims)
 
 
-def var(x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+def var(
+    x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
+) -> Array:
     """The variance over `axis`, of `n - correction` degrees of freedom."""
     x = _real_floating("var", x)
     deviation = x - mean(x, axis=axis, keepdims=True)
@@ -197,9 +201,7 @@ def _others_product(xp: Any, x: Any, axis: Any) -> Any:
     return xp.permute_dims(xp.reshape(first * second, shape), inverse)
 
 
-def _cumulative_prod_pull(
-    xp: Any, g: Any, x: Any, y: Any, axis: int, include_initial: bool
-) -> Any:
+def _cumulative_prod_pull(xp: Any, g: Any, x: Any, y: Any, axis: int, include_initial: bool) -> Any:
     """Sum over i >= k of g[i] times the product of x[j] for j <= i, j != k."""
     if include_initial:
         rest = (slice(None),) * axis + (slice(1, None),)
@@ -230,9 +232,7 @@ def _cumulative_sum_transpose(xp: Any, g: Any, axis: int, include_initial: bool)
     return _reversed_sum(xp, g, axis)
 
 
-def _std_pull(
-    xp: Any, g: Any, x: Any, y: Any, axis: Any, correction: float, keepdims: bool
-) -> Any:
+def _std_pull(xp: Any, g: Any, x: Any, y: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     count = math.prod(x.shape[a] for a in axis)
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
     scale = unreduce(xp, y, x.shape, axis, keepdims) * _freedom(count, correction)
@@ -257,6 +257,7 @@ nonlinear(
     dtype="promote",
     jvp=lambda xp, g, x, y, axis, keepdims: _extreme_jvp(xp, g, x, y, axis, keepdims),
     masks=True,
+    kinds=REAL_KINDS,
 )
 nonlinear(
     min,
@@ -264,11 +265,13 @@ nonlinear(
     dtype="promote",
     jvp=lambda xp, g, x, y, axis, keepdims: _extreme_jvp(xp, g, x, y, axis, keepdims),
     masks=True,
+    kinds=REAL_KINDS,
 )
 nonlinear(
     prod,
-    lambda xp, g, x, axis, keepdims: unreduce(xp, g, x.shape, axis, keepdims)
-    * _others_product(xp, x, axis),
+    lambda xp, g, x, axis, keepdims: (
+        unreduce(xp, g, x.shape, axis, keepdims) * _others_product(xp, x, axis)
+    ),
     dtype="promote",
     domain=POSITIVE,
 )

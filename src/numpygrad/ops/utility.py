@@ -29,7 +29,7 @@ def diff(
     prepend: Array | None = None,
     append: Array | None = None,
 ) -> Array:
-    """Differences of neighbours along `axis`, taken `n` times; of `x` with values put before and after."""
+    """Differences of neighbours along `axis`, `n` times; of `x` between `prepend` and `append`."""
     axis = normalized_axis("diff", axis, x.ndim)
     if n < 0:
         raise ValueError(f"diff() needs n >= 0, got {n}")
