@@ -133,7 +133,19 @@ def concat(arrays: list[Raw], *, axis: int | None = 0) -> Raw:
     return jnp.concat(arrays, axis=axis)
 
 
+def all(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
+    """As the standard's; of complex numbers JAX looks at the real part alone."""
+    return jnp.all(x != 0, axis=axis, keepdims=keepdims)
+
+
+def any(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
+    """As `all`."""
+    return jnp.any(x != 0, axis=axis, keepdims=keepdims)
+
+
 KERNELS: dict[str, Callable[..., Raw]] = {
+    "all": all,
+    "any": any,
     "asarray": asarray,
     "concat": concat,
     "erf": jax.scipy.special.erf,

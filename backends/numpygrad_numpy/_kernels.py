@@ -14,6 +14,13 @@ from numpygrad import _kernels
 
 Raw = Any
 
+# A ufunc's reduction takes 0.3 us less than the method of an array. It takes `keepdims` by position,
+# which NumPy's stubs do not know.
+_add_reduce: Callable[..., Raw] = np.add.reduce
+_multiply_reduce: Callable[..., Raw] = np.multiply.reduce
+_maximum_reduce: Callable[..., Raw] = np.maximum.reduce
+_minimum_reduce: Callable[..., Raw] = np.minimum.reduce
+
 
 def astype(x: Raw, dtype: Any) -> Raw:
     """NumPy's function refuses the scalars that its own 0-d results are."""
@@ -31,18 +38,18 @@ def gather(x: Raw, *, key: Any) -> Raw:
 
 
 def sum(x: Raw, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Raw:
-    """The ufunc's reduction, 0.3 us less than `ndarray.sum`."""
-    return np.add.reduce(x, axis, dtype, None, keepdims)
+    """The ufunc's reduction."""
+    return _add_reduce(x, axis, dtype, None, keepdims)
 
 
 def max(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
-    """The ufunc's reduction, as `sum`."""
-    return np.maximum.reduce(x, axis, None, None, keepdims)
+    """The ufunc's reduction."""
+    return _maximum_reduce(x, axis, None, None, keepdims)
 
 
 def min(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
-    """The ufunc's reduction, as `sum`."""
-    return np.minimum.reduce(x, axis, None, None, keepdims)
+    """The ufunc's reduction."""
+    return _minimum_reduce(x, axis, None, None, keepdims)
 
 
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Raw:
@@ -155,28 +162,28 @@ def unstack(x: Raw, *, axis: int = 0) -> tuple[Raw, ...]:
 
 
 def prod(x: Raw, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Raw:
-    """The ufunc's reduction, as `sum`."""
-    return np.multiply.reduce(x, axis, dtype, None, keepdims)
+    """The ufunc's reduction."""
+    return _multiply_reduce(x, axis, dtype, None, keepdims)
 
 
 def softmax(x: Raw, *, axis: Any = -1) -> Raw:
     """As the default kernel, in one buffer."""
-    top = np.maximum.reduce(x, axis, None, None, True)
+    top = _maximum_reduce(x, axis, None, None, True)
     if not np.isfinite(top).all():
         return _kernels.softmax(np, x, axis=axis)
     out = np.subtract(x, top)
     np.exp(out, out)
-    out /= np.add.reduce(out, axis, None, None, True)
+    out /= _add_reduce(out, axis, None, None, True)
     return out
 
 
 def log_softmax(x: Raw, *, axis: Any = -1) -> Raw:
     """As the default kernel, in one buffer beside the exponentials."""
-    top = np.maximum.reduce(x, axis, None, None, True)
+    top = _maximum_reduce(x, axis, None, None, True)
     if not np.isfinite(top).all():
         return _kernels.log_softmax(np, x, axis=axis)
     out = np.subtract(x, top)
-    out -= np.log(np.add.reduce(np.exp(out), axis, None, None, True))
+    out -= np.log(_add_reduce(np.exp(out), axis, None, None, True))
     return out
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math as _math
 
+from numpygrad import _dtypes as _dtypes
+from numpygrad import _views as _views
 from numpygrad import errors as errors
+from numpygrad import ops as ops
 from numpygrad._array import Array as Array
 from numpygrad._backend import Backend as Backend
 from numpygrad._backend import Device as Device
@@ -12,7 +15,6 @@ from numpygrad._backend import default_device as default_device
 from numpygrad._backend import device as device
 from numpygrad._backend import installed_backends as installed_backends
 from numpygrad._backend import set_default_device as set_default_device
-from numpygrad._dtypes import bool_ as bool
 from numpygrad._dtypes import complex64 as complex64
 from numpygrad._dtypes import complex128 as complex128
 from numpygrad._dtypes import float32 as float32
@@ -33,6 +35,9 @@ from numpygrad._transforms import grad as grad
 from numpygrad._transforms import jvp as jvp
 from numpygrad._transforms import value_and_grad as value_and_grad
 from numpygrad._transforms import vjp as vjp
+from numpygrad.ops.aliases import cumprod as cumprod
+from numpygrad.ops.aliases import cumsum as cumsum
+from numpygrad.ops.aliases import transpose as transpose
 from numpygrad.ops.creation import arange as arange
 from numpygrad.ops.creation import array as array
 from numpygrad.ops.creation import asarray as asarray
@@ -94,9 +99,9 @@ from numpygrad.ops.elementwise import isnan as isnan
 from numpygrad.ops.elementwise import less as less
 from numpygrad.ops.elementwise import less_equal as less_equal
 from numpygrad.ops.elementwise import log as log
-from numpygrad.ops.elementwise import log10 as log10
 from numpygrad.ops.elementwise import log1p as log1p
 from numpygrad.ops.elementwise import log2 as log2
+from numpygrad.ops.elementwise import log10 as log10
 from numpygrad.ops.elementwise import logaddexp as logaddexp
 from numpygrad.ops.elementwise import logical_and as logical_and
 from numpygrad.ops.elementwise import logical_not as logical_not
@@ -174,32 +179,29 @@ from numpygrad.ops.utility import all as all
 from numpygrad.ops.utility import any as any
 from numpygrad.ops.utility import diff as diff
 
-from numpygrad.ops.aliases import cumprod as cumprod
-from numpygrad.ops.aliases import cumsum as cumsum
-from numpygrad.ops.aliases import transpose as transpose
-from numpygrad.ops.elementwise import abs as absolute
-from numpygrad.ops.elementwise import multiply as mul
-from numpygrad.ops.elementwise import subtract as sub
-from numpygrad.ops.elementwise import divide as div
-from numpygrad.ops.elementwise import pow as power
-from numpygrad.ops.elementwise import negative as neg
-from numpygrad.ops.elementwise import acos as arccos
-from numpygrad.ops.elementwise import acosh as arccosh
-from numpygrad.ops.elementwise import asin as arcsin
-from numpygrad.ops.elementwise import asinh as arcsinh
-from numpygrad.ops.elementwise import atan as arctan
-from numpygrad.ops.elementwise import atan2 as arctan2
-from numpygrad.ops.elementwise import atanh as arctanh
-from numpygrad.ops.elementwise import bitwise_invert as invert
-from numpygrad.ops.manipulation import concat as concatenate
-from numpygrad.ops.manipulation import permute_dims as permute
-from numpygrad.ops.manipulation import expand_dims as unsqueeze
-from numpygrad.ops.manipulation import concat as cat
-
-from numpygrad import _views as _views
-
 Tensor = Array
 """The same class under its other name."""
+
+bool = _dtypes.bool_
+
+absolute = abs
+arccos = acos
+arccosh = acosh
+arcsin = asin
+arcsinh = asinh
+arctan = atan
+arctan2 = atan2
+arctanh = atanh
+cat = concat
+concatenate = concat
+div = divide
+invert = bitwise_invert
+mul = multiply
+neg = negative
+permute = permute_dims
+power = pow
+sub = subtract
+unsqueeze = expand_dims
 
 e = _math.e
 inf = _math.inf

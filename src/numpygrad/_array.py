@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -33,12 +33,13 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
     for x in (x1, x2):
         if not isinstance(x, (Array, *_OPERANDS)):
             return NotImplemented
-    return cast("Array", getattr(numpygrad, name)(x1, x2))
+    result: Array = getattr(numpygrad, name)(x1, x2)
+    return result
 
 
 def scalar(type_: ArrayType, value: Scalar) -> Array:
     """A 0-d array of `value`, kept for next time: NumPy takes 300 ns less for it than a float."""
-    found = type_.scalars.get(value)
+    found: Array | None = type_.scalars.get(value)
     if found is None:
         found = wrap(type_.xp.asarray(value, dtype=type_.raw_dtype, device=type_.device.raw), type_)
         # 0.0 and -0.0 are one key of a dict, so zero is not kept.
@@ -46,7 +47,7 @@ def scalar(type_: ArrayType, value: Scalar) -> Array:
             if len(type_.scalars) >= _SCALARS_KEPT:
                 type_.scalars.clear()
             type_.scalars[value] = found
-    return cast("Array", found)
+    return found
 
 
 def _arithmetic(name: str) -> BinaryMethod:
@@ -98,8 +99,8 @@ def _arithmetic(name: str) -> BinaryMethod:
         node.parent2 = node2
         if node2 is None:
             (save1, save2), save_output = plans[0]
-            shape = node1.shape if other is found else data.shape
-            fits = shape == node1.shape
+            shape = node1.shape if other is found else data.shape  # type: ignore[union-attr]  # one is a node
+            fits = shape == node1.shape  # type: ignore[union-attr]  # the same
         elif node1 is None:
             (save1, save2), save_output = plans[1]
             shape = data.shape
@@ -430,11 +431,11 @@ class Array:
             return numpygrad.square(self)
         return _general("pow", self, other)
 
-    def __eq__(self, other: object, /) -> Array:  # type: ignore[override]  # elementwise, as the standard asks
-        return _general("equal", self, cast("Operand", other))
+    def __eq__(self, other: Operand, /) -> Array:  # type: ignore[override]  # elementwise
+        return _general("equal", self, other)
 
-    def __ne__(self, other: object, /) -> Array:  # type: ignore[override]  # elementwise, as the standard asks
-        return _general("not_equal", self, cast("Operand", other))
+    def __ne__(self, other: Operand, /) -> Array:  # type: ignore[override]  # elementwise
+        return _general("not_equal", self, other)
 
     __hash__ = object.__hash__
 
@@ -473,13 +474,14 @@ class Array:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as a NumPy array, without history; the same memory where the host has it."""
-        return cast("np.ndarray[Any, Any]", self._type.backend.to_numpy(self.data))
+        return self._type.backend.to_numpy(self.data)
 
     def item(self) -> Scalar:
         """The only element, as a Python scalar; `ValueError` if there is not exactly one."""
         if self.size != 1:
             raise ValueError(f"item() needs an array of one element, got shape {self.shape}")
-        return cast("Scalar", self.numpy().item())
+        value: Scalar = self.numpy().item()
+        return value
 
     def tolist(self) -> Any:
         """The values as nested lists of Python scalars."""
@@ -506,7 +508,8 @@ class Array:
         )
 
     def __dlpack_device__(self, /) -> tuple[Any, int]:
-        return cast("tuple[Any, int]", self.data.__dlpack_device__())
+        device: tuple[Any, int] = self.data.__dlpack_device__()
+        return device
 
     def _refuse_silent_loss(self, what: str) -> None:
         if self._node is not None and numpygrad.is_grad_enabled():
@@ -529,10 +532,10 @@ class Array:
         return bool(self.item())
 
     def __int__(self, /) -> int:
-        return int(cast("int", self.item()))
+        return int(self.item())  # type: ignore[arg-type]  # refuses complex numbers itself
 
     def __float__(self, /) -> float:
-        return float(cast("float", self.item()))
+        return float(self.item())  # type: ignore[arg-type]  # refuses complex numbers itself
 
     def __complex__(self, /) -> complex:
         return complex(self.item())
@@ -540,7 +543,7 @@ class Array:
     def __index__(self, /) -> int:
         if self.dtype.kind not in "iu" or self.shape:
             raise TypeError(f"only a 0-d integer array is an index, not {self.dtype} {self.shape}")
-        return int(cast("int", self.item()))
+        return int(self.item())  # type: ignore[arg-type]  # of an integer dtype
 
     def __str__(self) -> str:
         return str(self.numpy())
@@ -938,7 +941,7 @@ def _one_tuple(values: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:
     """`f(2, 3)` and `f((2, 3))` alike."""
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         return tuple(values[0])
-    return cast("tuple[int, ...]", values)
+    return values  # type: ignore[return-value]  # of ints
 
 
 def _rebuild(data: Any, device: Device, requires_grad: bool, label: str | None) -> Array:

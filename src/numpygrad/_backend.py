@@ -198,9 +198,10 @@ def numpy_dtype(raw: Any) -> DType:
     if isinstance(raw, np.dtype):
         return raw
     try:
-        return np.dtype(raw)
+        found: DType = np.dtype(raw)
     except TypeError:
-        return np.dtype(str(raw).rpartition(".")[2])
+        found = np.dtype(str(raw).rpartition(".")[2])
+    return found
 
 
 class Device(str):

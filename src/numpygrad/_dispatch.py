@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     if type_ is None:
         operands = _alike(op, operands)  # type: ignore[assignment]  # Arrays are operands
         type_ = operands[0]._type  # type: ignore[union-attr]  # Arrays from here on
-        tracked = any(x._node is not None for x in operands)  # type: ignore[union-attr]
+        tracked = any(x._node is not None for x in operands)  # type: ignore[union-attr]  # the same
     arrays: Sequence[Array] = operands  # type: ignore[assignment]  # Arrays from here on
     if op.view and isinstance(arrays[0]._data, np.generic):
         arrays[0]._data = arrays[0].data  # a 0-d result of NumPy, given memory to be viewed
@@ -247,13 +247,13 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
     ]
     common = dtypes[0] if dtypes else None
     for dtype in dtypes[1:]:
-        common = promote(cast("DType", common), dtype)
+        common = promote(common, dtype)
     arrays: list[Array] = []
     for x in operands:
         if isinstance(x, Array):
             arrays.append(x)
         elif isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
-            dtype = promote_scalar(common, type(x)) if common is not None else np.asarray(x).dtype
+            dtype = np.asarray(x).dtype if common is None else promote_scalar(common, type(x))  # type: ignore[arg-type]  # a class is hashable
             arrays.append(_scalar_operand(x, dtype, device.type(dtype)))
         elif isinstance(x, (np.ndarray, np.generic)):
             type_ = device.type(as_dtype(x.dtype))

@@ -30,7 +30,7 @@ DEFAULT_FLOAT = float64
 DEFAULT_INT = int64
 DEFAULT_COMPLEX = complex128
 
-STANDARD = frozenset(
+STANDARD: frozenset[DType] = frozenset(
     {bool_, int8, int16, int32, int64, uint8, uint16, uint32, uint64}
     | {float32, float64, complex64, complex128}
 )
@@ -47,9 +47,9 @@ KINDS = {
 
 
 def as_dtype(dtype: DTypeLike) -> DType:
-    """The `numpy.dtype` meant by `dtype`; `DTypeError` if the standard has no such dtype."""
+    """The `numpy.dtype` meant by `dtype`, in the machine's byte order; `DTypeError` if the standard has no such dtype."""
     try:
-        found = np.dtype(dtype)
+        found = np.dtype(dtype).newbyteorder("=")
     except TypeError as error:
         raise DTypeError(f"{dtype!r} is not a dtype; use npg.float64, 'float64', ...") from error
     if found not in STANDARD:

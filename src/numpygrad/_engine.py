@@ -74,8 +74,9 @@ class Sweep:
         """Cotangents of the leaves behind `root`, or of the targets, given that of `root`.
 
         A zero that meets an infinite derivative is a NaN that should be 0: at 0, that of
-        `where(x > 0, sqrt(x), 0)`. To look for it at every product costs 0.7 us each, so it is looked for at the end; if
-        there is one, the sweep is repeated from where it can have come from, with guarded products.
+        `where(x > 0, sqrt(x), 0)`. To look for it at every product costs 0.7 us each, so it is
+        looked for at the end; if there is one, the sweep is repeated from where it can have come
+        from, with guarded products.
         """
         if root.op is None or (self.targets and root in self.targets):
             return self._found({0: [root, seed, False]}, escaped=False)
@@ -253,13 +254,11 @@ def seed_for(y: Array, grad: Any) -> Array:
     if grad.shape != y.shape:
         raise ShapeError(f"grad has the shape of the output, {y.shape}, not {grad.shape}")
     if grad._type is not type_:
-        grad = (
-            apply(BY_NAME["transfer"].function, grad, device=str(type_.device))
-            if (grad.device is not type_.device)
-            else grad
-        )
+        if grad.device is not type_.device:
+            grad = apply(BY_NAME["transfer"].function, grad, device=str(type_.device))
         grad = apply(BY_NAME["cast"].function, grad, dtype=type_.raw_dtype)
-    return grad
+    seed: Array = grad
+    return seed
 
 
 def cotangents(

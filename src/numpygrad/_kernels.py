@@ -110,6 +110,13 @@ def cast(xp: Any, x: RawArray, *, dtype: Any) -> RawArray:
     return xp.astype(x, dtype)
 
 
+def expand_dims(xp: Any, x: RawArray, *, axis: tuple[int, ...]) -> RawArray:
+    """`x` with new axes; a reshape, as before 2025.12 the standard's function takes one axis."""
+    ndim = len(x.shape) + len(axis)
+    rest = iter(x.shape)
+    return xp.reshape(x, tuple(1 if i in axis else next(rest) for i in range(ndim)))
+
+
 def spread(xp: Any, x: RawArray, shape: Shape) -> RawArray:
     """`x` broadcast to `shape`, to be read only; a backend may give a copy where that is faster."""
     return xp.broadcast_to(x, shape)
@@ -262,6 +269,7 @@ DEFAULTS: dict[str, Callable[..., Any]] = {
     "clip_low": clip_low,
     "contiguous": contiguous,
     "erf": erf,
+    "expand_dims": expand_dims,
     "gather": gather,
     "has_nan": has_nan,
     "guarded_multiply": guarded_multiply,

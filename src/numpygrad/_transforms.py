@@ -15,11 +15,11 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._dispatch import apply, record
-from numpygrad._engine import cotangents
+from numpygrad._engine import cotangents, seed_for
 from numpygrad._forward import nodes_behind, tangents_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME
-from numpygrad.errors import DTypeError, GraphError, ShapeError
+from numpygrad.errors import DTypeError, ShapeError
 
 Tree: TypeAlias = Any
 """An Array, or nested lists, tuples and dicts of them."""
@@ -284,8 +284,8 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
         if len(seeds) != len(outputs):
             raise ShapeError(f"the pullback takes {len(outputs)} cotangents, got {len(seeds)}")
         totals: list[Array] | None = None
-        for y, seed in zip(outputs, seeds, strict=True):
-            seed = _cotangent_for(y, seed)
+        for y, given in zip(outputs, seeds, strict=True):
+            seed = seed_for(y, given)
             tracked = nested or (_modes.is_grad_enabled() and seed._node is not None)
             part, _ = _pulled(y, seed, inputs, tracked)
             totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
@@ -293,12 +293,6 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
         return tuple(rebuilt(x, [next(rest) for _ in leaves_of(x)]) for x in primals)
 
     return _detached(result, nested or _depends_on_others(result, inputs)), pullback
-
-
-def _cotangent_for(y: Array, seed: Any) -> Array:
-    from numpygrad._engine import seed_for
-
-    return seed_for(y, seed)
 
 
 def jvp(
@@ -339,6 +333,3 @@ def jvp(
     outputs = leaves_of(result)
     found, nested = tangents_of(outputs, seeds, nested=nested)
     return _detached(result, nested), rebuilt(result, found)
-
-
-__all__ = ["GraphError", "grad", "jvp", "leaves_of", "rebuilt", "value_and_grad", "vjp"]

@@ -25,18 +25,7 @@ Axis: TypeAlias = "int | tuple[int, ...] | None"
 NestedSequence: TypeAlias = Sequence[Any]
 
 Key: TypeAlias = (
-    "int | slice | EllipsisType | None | Array | Sequence[Any] | "
-    "tuple[int | slice | EllipsisType | None | Array | Sequence[Any], ...]"
+    "int | slice | EllipsisType | Array | Sequence[Any] | "
+    "tuple[int | slice | EllipsisType | Array | Sequence[Any] | None, ...] | None"
 )
 """What may stand between the brackets of `x[...]`."""
-
-__all__ = [
-    "Axis",
-    "DTypeLike",
-    "EllipsisType",
-    "Key",
-    "NestedSequence",
-    "RawArray",
-    "Scalar",
-    "Shape",
-]

@@ -16,7 +16,7 @@ from numpygrad._backend import (
     find_device,
 )
 from numpygrad._dispatch import apply_one, convert, from_numpy, record
-from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
+from numpygrad._dtypes import DEFAULT_COMPLEX, DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
 from numpygrad._modes import is_grad_enabled
 from numpygrad._op import TABLE, linear
 from numpygrad.errors import DTypeError, ShapeError
@@ -123,11 +123,16 @@ def _from_host(obj: Any, dtype: DType | None, device: Device, copy: bool | None)
 
 
 def _inferred(obj: Any, dtype: DType | None) -> DType | None:
-    """float64 for an empty list, as for Python floats; NumPy's choice otherwise."""
-    if isinstance(obj, (float, complex, bool)):
-        return None
-    if isinstance(obj, int) and dtype is not None and dtype.kind in "iu":
-        return dtype
+    """The integer dtype asked for, if only integers are given; else NumPy's, to be converted."""
+    if (
+        dtype is not None
+        and dtype.kind in "iu"
+        and not isinstance(obj, (float, complex, np.generic))
+    ):
+        # By way of float64, as NumPy goes for [5, 2**64 - 1], large integers would be rounded.
+        exact = np.asarray(obj, dtype=object)
+        if all(isinstance(item, int) for item in exact.flat):
+            return dtype
     return None
 
 
@@ -156,6 +161,8 @@ def _from_array(x: Array, dtype: DType | None, device: str | None, copy: bool | 
 
 
 def _cast(x: Array, dtype: DType) -> Array:
+    if x._type.is_complex and dtype.kind == "b":
+        return x != 0
     if x._type.is_complex and dtype.kind != "c":
         raise DTypeError(
             f"{x.dtype} to {dtype} would drop the imaginary part; use npg.real(x) or npg.abs(x)"
@@ -351,10 +358,11 @@ def linspace(
     if isinstance(start, Array) or isinstance(stop, Array):
         like = start if isinstance(start, Array) else cast("Array", stop)
         t = linspace(0.0, 1.0, num, dtype=like.dtype, device=like.device, endpoint=endpoint)
-        out = start * (1 - t) + stop * t  # type: ignore[operator]  # one of them is an Array
+        out = start * (1 - t) + stop * t
         return asarray(out, dtype=dtype, device=device)
     place = find_device(device)
-    default = np.dtype("complex128") if isinstance(start + stop, complex) else DEFAULT_FLOAT  # type: ignore[operator]
+    total = start + stop  # type: ignore[operator]  # of two numbers
+    default = DEFAULT_COMPLEX if isinstance(total, complex) else DEFAULT_FLOAT
     data = place.backend.xp.linspace(
         start, stop, num, dtype=_raw(place, dtype, default), device=place.raw, endpoint=endpoint
     )

@@ -116,7 +116,7 @@ def result_type(*arrays_and_dtypes: Array | Scalar | DTypeLike) -> DType:
     for dtype in dtypes[1:]:
         result = promote(result, dtype)
     for scalar in scalars:
-        result = promote_scalar(result, type(scalar))
+        result = promote_scalar(result, type(scalar))  # type: ignore[arg-type]  # it is hashable
     return result
 
 

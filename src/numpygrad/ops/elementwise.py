@@ -17,6 +17,7 @@ from numpygrad._op import (
     elementwise,
     linear,
 )
+from numpygrad.ops.creation import zeros_like
 
 
 def abs(x: Array, /) -> Array:
@@ -200,7 +201,7 @@ def hypot(x1: Operand, x2: Operand, /) -> Array:
 
 def imag(x: Array, /) -> Array:
     """Imaginary part of `x`; zeros if it is real."""
-    return apply(imag, x) if x._type.is_complex else x * 0
+    return apply(imag, x) if x._type.is_complex else zeros_like(x)
 
 
 def isfinite(x: Array, /) -> Array:

@@ -237,7 +237,8 @@ def region_shape(x: Array, key: Any) -> Shape:
     parts = key if isinstance(key, tuple) else (key,)
     to_numpy = x._type.backend.to_numpy
     host = tuple(to_numpy(k) if hasattr(k, "dtype") else k for k in parts)
-    return stand_in[host].shape
+    shape: Shape = stand_in[host].shape
+    return shape
 
 
 def _take_key(axis: int, indices: Any) -> tuple[Any, ...]:

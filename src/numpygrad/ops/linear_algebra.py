@@ -12,12 +12,11 @@ from numpygrad.errors import ShapeError
 from numpygrad.ops.elementwise import conj
 from numpygrad.ops.manipulation import (
     broadcast_arrays,
-    broadcast_shapes,
     expand_dims,
     moveaxis,
     normalized_axes,
-    normalized_axis,
     permute_dims,
+    require_broadcast,
     reshape,
     squeeze,
 )
@@ -48,7 +47,7 @@ def matmul(x1: Array, x2: Array, /) -> Array:
     try:
         return apply(matmul, x1, x2)
     except (ValueError, TypeError):
-        broadcast_shapes(x1.shape[:-2], x2.shape[:-2])  # says which stacks do not fit
+        require_broadcast("matmul", x1.shape[:-2], x2.shape[:-2], of=(x1.shape, x2.shape))
         raise
 
 
@@ -98,10 +97,8 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
             f"vecdot() over axis {axis} of shapes {x1.shape} and {x2.shape}: lengths differ"
         )
     x1, x2 = broadcast_arrays(moveaxis(x1, axis, -1), moveaxis(x2, axis, -1))
-    return sum(
-        conj(x1) * x2 if x1._type.is_complex else x1 * x2,
-        axis=normalized_axis("vecdot", -1, x1.ndim),
-    )
+    product = conj(x1) * x2 if x1._type.is_complex else x1 * x2
+    return sum(product, axis=-1, dtype=None if x1._type.is_floating else x1.dtype)
 
 
 linear(

@@ -11,7 +11,7 @@ import numpy as np
 
 from numpygrad._array import Array
 from numpygrad._dispatch import apply, apply_one, promoted
-from numpygrad._kernels import kept_shape, sum_to
+from numpygrad._kernels import sum_to
 from numpygrad._op import linear
 from numpygrad._storage import is_contiguous
 from numpygrad.errors import ShapeError
@@ -51,6 +51,16 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
         raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from error
 
 
+def require_broadcast(name: str, *shapes: Shape, of: tuple[Shape, ...] = ()) -> None:
+    """`ShapeError` that names the function and the shapes `of` its arrays, if `shapes` do not broadcast."""
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name}() needs shapes that broadcast, got {' and '.join(map(str, of or shapes))}"
+        ) from error
+
+
 def broadcast_to(x: Array, /, shape: Shape) -> Array:
     """`x` repeated along axes it lacks or has at length 1; a read-only view."""
     shape = tuple(shape)
@@ -77,11 +87,11 @@ def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     return apply(concat, *joined, axis=axis)
 
 
-def expand_dims(x: Array, /, axis: int = 0) -> Array:
-    """`x` with a new axis of length 1 before position `axis`; a view."""
-    if not -x.ndim - 1 <= axis <= x.ndim:
-        raise IndexError(f"expand_dims(): axis {axis} is out of bounds for {x.ndim} dimensions")
-    return apply_one(expand_dims, x, axis=axis)
+def expand_dims(x: Array, /, axis: int | tuple[int, ...]) -> Array:
+    """`x` with new axes of length 1 at the positions `axis` of the result; a view."""
+    given = axis if isinstance(axis, tuple) else (axis,)
+    axes = normalized_axes("expand_dims", given, x.ndim + len(given))
+    return apply_one(expand_dims, x, axis=axes)
 
 
 def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
@@ -164,7 +174,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
             copy = True
         elif x._alias is None:
             x._data = x._type.xp.contiguous(x._data)
-    return apply_one(reshape, x, shape=shape, copy=bool(copy))
+    return apply_one(reshape, x, shape=shape, copy=True if copy else None)
 
 
 def roll(
@@ -250,22 +260,3 @@ linear(reshape, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(roll, lambda xp, g, shift, axis: xp.roll(g, tuple(-s for s in shift), axis=axis))
 linear(squeeze, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(stack, lambda xp, g, axis, index: xp.gather(g, key=(slice(None),) * axis + (index,)))
-
-__all__ = [
-    "broadcast_arrays",
-    "broadcast_shapes",
-    "broadcast_to",
-    "concat",
-    "expand_dims",
-    "flip",
-    "kept_shape",
-    "moveaxis",
-    "permute_dims",
-    "repeat",
-    "reshape",
-    "roll",
-    "squeeze",
-    "stack",
-    "tile",
-    "unstack",
-]

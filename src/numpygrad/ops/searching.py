@@ -7,7 +7,7 @@ from numpygrad._dispatch import apply, apply_one, promoted
 from numpygrad._op import REAL_KINDS, discrete, linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
-from numpygrad.ops.manipulation import broadcast_shapes, normalized_axes
+from numpygrad.ops.manipulation import normalized_axes, require_broadcast
 from numpygrad.typing import Axis
 
 
@@ -86,7 +86,7 @@ def where(condition: Operand, x1: Operand, x2: Operand, /) -> Array:
     try:
         return apply(where, condition, *chosen)
     except (ValueError, TypeError):
-        broadcast_shapes(condition.shape, *(x.shape for x in chosen))  # says which do not fit
+        require_broadcast("where", condition.shape, *(x.shape for x in chosen))
         raise
 
 

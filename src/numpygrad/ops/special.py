@@ -75,7 +75,7 @@ def _softmax_of(xp: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
 
 def _softmax_pull(xp: Any, g: Any, y: Any, axis: Any) -> Any:
     if axis == (len(y.shape) - 1,):
-        return y * (g - xp.expand_dims(xp.vecdot(g, y), axis=-1))
+        return y * (g - xp.expand_dims(xp.vecdot(g, y), axis=(len(y.shape) - 1,)))
     return y * (g - xp.sum(g * y, axis=axis, keepdims=True))
 
 

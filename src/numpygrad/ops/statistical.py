@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_one, convert
+from numpygrad._dispatch import apply_one, convert
 from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
-from numpygrad._kernels import kept_shape, unreduce
+from numpygrad._kernels import unreduce
 from numpygrad._op import POSITIVE, REAL_KINDS, linear, nonlinear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.data_types import astype
@@ -30,6 +30,11 @@ def _accumulated(x: Array, dtype: DTypeLike | None) -> Array:
     return x if wanted == x.dtype else astype(x, wanted)
 
 
+def _kept(x: Array, total: Array) -> Array:
+    """A total in the dtype of what was added up, where the backend widened it again."""
+    return total if total._type is x._type else convert(total, x.dtype)
+
+
 def _as_floating(x: Array) -> Array:
     return x if x._type.is_floating else convert(x, floating(x.dtype))
 
@@ -46,12 +51,9 @@ def cumulative_prod(
 
     The derivative is exact where elements are zero.
     """
-    return apply(
-        cumulative_prod,
-        _accumulated(x, dtype),
-        axis=_only_axis("cumulative_prod", axis, x.ndim),
-        include_initial=include_initial,
-    )
+    x = _accumulated(x, dtype)
+    axis = _only_axis("cumulative_prod", axis, x.ndim)
+    return _kept(x, apply_one(cumulative_prod, x, axis=axis, include_initial=include_initial))
 
 
 def cumulative_sum(
@@ -63,12 +65,9 @@ def cumulative_sum(
     include_initial: bool = False,
 ) -> Array:
     """Sums of the elements so far along `axis`, with a leading 0 if `include_initial`."""
-    return apply(
-        cumulative_sum,
-        _accumulated(x, dtype),
-        axis=_only_axis("cumulative_sum", axis, x.ndim),
-        include_initial=include_initial,
-    )
+    x = _accumulated(x, dtype)
+    axis = _only_axis("cumulative_sum", axis, x.ndim)
+    return _kept(x, apply_one(cumulative_sum, x, axis=axis, include_initial=include_initial))
 
 
 def _only_axis(name: str, axis: int | None, ndim: int) -> int:
@@ -111,7 +110,8 @@ def prod(
 ) -> Array:
     """The product over `axis`. The derivative is exact where elements are zero."""
     x = _accumulated(x, dtype)
-    return apply_one(prod, x, axis=normalized_axes("prod", axis, x.ndim), keepdims=keepdims)
+    axes = normalized_axes("prod", axis, x.ndim)
+    return _kept(x, apply_one(prod, x, axis=axes, keepdims=keepdims))
 
 
 def std(
@@ -141,7 +141,8 @@ def sum(
         x = _accumulated(x, dtype)
     if axis is not None:
         axis = normalized_axes("sum", axis, len(x._data.shape))
-    return apply_one(sum, x, axis=axis, keepdims=keepdims)
+    out = apply_one(sum, x, axis=axis, keepdims=keepdims)
+    return out if out._type is x._type else _kept(x, out)
 
 
 def var(
@@ -285,16 +286,3 @@ linear(
     sum,
     lambda xp, g, x_shape, axis, keepdims: unreduce(xp, g, x_shape, axis, keepdims),
 )
-
-__all__ = [
-    "cumulative_prod",
-    "cumulative_sum",
-    "kept_shape",
-    "max",
-    "mean",
-    "min",
-    "prod",
-    "std",
-    "sum",
-    "var",
-]

@@ -38,7 +38,7 @@ def diff(
     parts = [part for part in (prepend, x, append) if part is not None]
     out = concat(parts, axis=axis) if len(parts) > 1 else x
     before = (slice(None),) * axis
-    for _ in range(n):
+    for _ in range(min(n, out.shape[axis])):
         out = out[(*before, slice(1, None))] - out[(*before, slice(None, -1))]
     return out
 
