@@ -112,11 +112,11 @@ def test_write_to_an_input_after_use_raises_iff_a_rule_reads_it(
 
     for x in inputs:
         if not any(x is r for r in read):
-            x += 1.0
+            x += 1.0  # noqa: PLW2901 (in place)
     y.backward(npg.ones(y.shape, device=device), retain_graph=True)
 
     for x in read:
-        x += 1.0
+        x += 1.0  # noqa: PLW2901 (in place)
         with pytest.raises(VersionError, match=f"{sample.op.name}: its saved"):
             y.backward(npg.ones(y.shape, device=device), retain_graph=True)
 
@@ -154,7 +154,9 @@ def test_nan_and_infinity_pass_through_as_in_numpy(op: Op, device: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "bool"])
-@pytest.mark.parametrize("op", [op for op in UNARY_FLOAT if op.dtype == "float"], ids=lambda op: op.name)
+@pytest.mark.parametrize(
+    "op", [op for op in UNARY_FLOAT if op.dtype == "float"], ids=lambda op: op.name
+)
 def test_integers_promote_to_the_default_float(op: Op, dtype: str, device: str) -> None:
     x = npg.asarray(np.ones(2, dtype=dtype), device=device)
 
@@ -177,7 +179,7 @@ def test_a_wrong_rule_is_found() -> None:
     assert set(unnoticed) <= expected
 
 
-class _wrong:  # noqa: N801 (a context manager, read as an adjective)
+class _wrong:
     """A context in which a pullback of an op gives half as much again."""
 
     def __init__(self, op: Op, index: int) -> None:

@@ -444,6 +444,14 @@ def test_transposing_in_place_is_read_before_it_is_written(device: str) -> None:
     assert x.tolist() == [[2.0, 5.0], [5.0, 8.0]]
 
 
+def test_a_column_is_written_with_a_row_that_crosses_it(device: str) -> None:
+    """NumPy itself gets this wrong: of one dimension it copies in place, whatever the strides."""
+    x = npg.array(np.arange(9.0).reshape(3, 3))
+    column = x.T[2]
+    column[...] = x[1]
+    assert x.tolist() == [[0.0, 1.0, 3.0], [3.0, 4.0, 4.0], [6.0, 7.0, 5.0]]
+
+
 def test_an_overlapping_raw_operand_is_read_before_it_is_written() -> None:
     x = npg.array([1.0, 2.0, 3.0, 4.0], device="cpu")
     x[1:] = x.numpy()[:-1]

@@ -11,6 +11,7 @@ from numpygrad import ops as ops
 from numpygrad._array import Array as Array
 from numpygrad._backend import Backend as Backend
 from numpygrad._backend import Device as Device
+from numpygrad._backend import Namespace as Namespace
 from numpygrad._backend import default_device as default_device
 from numpygrad._backend import device as device
 from numpygrad._backend import installed_backends as installed_backends

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpygrad._storage import Alias
 
 Operand: TypeAlias = "Array | Scalar | np.ndarray[Any, Any] | np.generic"
+UnaryMethod: TypeAlias = "Callable[[Array], Array]"
 BinaryMethod: TypeAlias = "Callable[[Array, Operand], Array]"
 
 _OPERANDS = (bool, int, float, complex, np.ndarray, np.generic)
@@ -32,6 +33,11 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
     """The namespace's function by that name, or NotImplemented for operands it does not know."""
     for x in (x1, x2):
         if not isinstance(x, (Array, *_OPERANDS)):
+            if name == "multiply" and isinstance(x, (str, bytes, list, tuple)):  # which `*` repeats
+                raise TypeError(
+                    f"{name}() takes Arrays, NumPy arrays and Python scalars, not "
+                    f"{type(x).__name__}; convert it with npg.asarray()"
+                )
             return NotImplemented
     result: Array = getattr(numpygrad, name)(x1, x2)
     return result
@@ -39,14 +45,14 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
 
 def scalar(type_: ArrayType, value: Scalar) -> Array:
     """A 0-d array of `value`, kept for next time: NumPy takes 300 ns less for it than a float."""
-    found: Array | None = type_.scalars.get(value)
+    # 0.0 and -0.0, and 0 and False, are one key of a dict, but not one number.
+    key = value if value else repr(value)
+    found: Array | None = type_.scalars.get(key)
     if found is None:
         found = wrap(type_.xp.asarray(value, dtype=type_.raw_dtype, device=type_.device.raw), type_)
-        # 0.0 and -0.0 are one key of a dict, so zero is not kept.
-        if value:
-            if len(type_.scalars) >= _SCALARS_KEPT:
-                type_.scalars.clear()
-            type_.scalars[value] = found
+        if len(type_.scalars) >= _SCALARS_KEPT:
+            type_.scalars.clear()
+        type_.scalars[key] = found
     return found
 
 
@@ -149,6 +155,18 @@ def _operator(name: str) -> BinaryMethod:
     operator.__name__ = operator.__qualname__ = name
     operator.__doc__ = f"`numpygrad.{name}` of both operands."
     return operator
+
+
+def _method(name: str) -> UnaryMethod:
+    """A function of one array as a method."""
+
+    def method(self: Array) -> Array:
+        result: Array = numpygrad.__dict__[name](self)
+        return result
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`numpygrad.{name}` of this array."
+    return method
 
 
 def _in_place(name: str) -> BinaryMethod:
@@ -337,14 +355,7 @@ class Array:
                 )
             self._node = leaf(self._type, self.shape)
 
-    @property
-    def comp_grad(self) -> bool:
-        """The same flag as `requires_grad`."""
-        return self.requires_grad
-
-    @comp_grad.setter
-    def comp_grad(self, comp_grad: bool) -> None:
-        self.requires_grad = comp_grad
+    comp_grad = requires_grad
 
     @property
     def is_leaf(self) -> bool:
@@ -579,14 +590,7 @@ class Array:
             raise GraphError("deepcopy of a computed array would lose its history; use x.detach()")
         return self.__copy__()
 
-    def astype(
-        self,
-        dtype: DTypeLike,
-        /,
-        *,
-        copy: bool = True,
-        device: str | None = None,
-    ) -> Array:
+    def astype(self, dtype: DTypeLike, /, *, copy: bool = True, device: str | None = None) -> Array:
         """`numpygrad.astype`: float to float keeps the gradient, to integer drops it."""
         return numpygrad.astype(self, dtype, copy=copy, device=device)
 
@@ -738,9 +742,7 @@ class Array:
         """The elements in another shape, given as a tuple or as separate ints; -1 is worked out."""
         return numpygrad.reshape(self, _one_tuple(shape))
 
-    def view(self, *shape: int | tuple[int, ...]) -> Array:
-        """The elements in another shape, as `reshape`."""
-        return numpygrad.reshape(self, _one_tuple(shape))
+    view = reshape
 
     def flatten(self) -> Array:
         """A copy in one dimension."""
@@ -773,6 +775,10 @@ class Array:
 
     # In place
 
+    def copy(self) -> Array:
+        """A copy in new memory; gradients flow back."""
+        return numpygrad.copy(self)
+
     def fill(self, value: Operand) -> None:
         """Write `value` everywhere."""
         self[...] = value
@@ -784,10 +790,6 @@ class Array:
 
     # Elementwise
 
-    def abs(self) -> Array:
-        """`numpygrad.abs` of this array."""
-        return numpygrad.abs(self)
-
     def clip(self, min: Operand | None = None, max: Operand | None = None) -> Array:
         """`numpygrad.clip` of this array."""
         return numpygrad.clip(self, min, max)
@@ -798,129 +800,38 @@ class Array:
             return numpygrad.round(self)
         return numpygrad.round(self * 10.0**decimals) / 10.0**decimals
 
-    def acos(self) -> Array:
-        """`numpygrad.acos` of this array."""
-        return numpygrad.acos(self)
-
-    def acosh(self) -> Array:
-        """`numpygrad.acosh` of this array."""
-        return numpygrad.acosh(self)
-
-    def asin(self) -> Array:
-        """`numpygrad.asin` of this array."""
-        return numpygrad.asin(self)
-
-    def asinh(self) -> Array:
-        """`numpygrad.asinh` of this array."""
-        return numpygrad.asinh(self)
-
-    def atan(self) -> Array:
-        """`numpygrad.atan` of this array."""
-        return numpygrad.atan(self)
-
-    def atanh(self) -> Array:
-        """`numpygrad.atanh` of this array."""
-        return numpygrad.atanh(self)
-
-    def ceil(self) -> Array:
-        """`numpygrad.ceil` of this array."""
-        return numpygrad.ceil(self)
-
-    def conj(self) -> Array:
-        """`numpygrad.conj` of this array."""
-        return numpygrad.conj(self)
-
-    def cos(self) -> Array:
-        """`numpygrad.cos` of this array."""
-        return numpygrad.cos(self)
-
-    def cosh(self) -> Array:
-        """`numpygrad.cosh` of this array."""
-        return numpygrad.cosh(self)
-
-    def exp(self) -> Array:
-        """`numpygrad.exp` of this array."""
-        return numpygrad.exp(self)
-
-    def expm1(self) -> Array:
-        """`numpygrad.expm1` of this array."""
-        return numpygrad.expm1(self)
-
-    def floor(self) -> Array:
-        """`numpygrad.floor` of this array."""
-        return numpygrad.floor(self)
-
-    def imag(self) -> Array:
-        """`numpygrad.imag` of this array."""
-        return numpygrad.imag(self)
-
-    def isfinite(self) -> Array:
-        """`numpygrad.isfinite` of this array."""
-        return numpygrad.isfinite(self)
-
-    def isinf(self) -> Array:
-        """`numpygrad.isinf` of this array."""
-        return numpygrad.isinf(self)
-
-    def isnan(self) -> Array:
-        """`numpygrad.isnan` of this array."""
-        return numpygrad.isnan(self)
-
-    def log(self) -> Array:
-        """`numpygrad.log` of this array."""
-        return numpygrad.log(self)
-
-    def log10(self) -> Array:
-        """`numpygrad.log10` of this array."""
-        return numpygrad.log10(self)
-
-    def log1p(self) -> Array:
-        """`numpygrad.log1p` of this array."""
-        return numpygrad.log1p(self)
-
-    def log2(self) -> Array:
-        """`numpygrad.log2` of this array."""
-        return numpygrad.log2(self)
-
-    def real(self) -> Array:
-        """`numpygrad.real` of this array."""
-        return numpygrad.real(self)
-
-    def reciprocal(self) -> Array:
-        """`numpygrad.reciprocal` of this array."""
-        return numpygrad.reciprocal(self)
-
-    def sign(self) -> Array:
-        """`numpygrad.sign` of this array."""
-        return numpygrad.sign(self)
-
-    def sin(self) -> Array:
-        """`numpygrad.sin` of this array."""
-        return numpygrad.sin(self)
-
-    def sinh(self) -> Array:
-        """`numpygrad.sinh` of this array."""
-        return numpygrad.sinh(self)
-
-    def sqrt(self) -> Array:
-        """`numpygrad.sqrt` of this array."""
-        return numpygrad.sqrt(self)
-
-    def square(self) -> Array:
-        """`numpygrad.square` of this array."""
-        return numpygrad.square(self)
-
-    def tan(self) -> Array:
-        """`numpygrad.tan` of this array."""
-        return numpygrad.tan(self)
-
-    def tanh(self) -> Array:
-        """`numpygrad.tanh` of this array."""
-        return numpygrad.tanh(self)
-
-    def trunc(self) -> Array:
-        """`numpygrad.trunc` of this array."""
-        return numpygrad.trunc(self)
+    abs = _method("abs")
+    acos = _method("acos")
+    acosh = _method("acosh")
+    asin = _method("asin")
+    asinh = _method("asinh")
+    atan = _method("atan")
+    atanh = _method("atanh")
+    ceil = _method("ceil")
+    conj = _method("conj")
+    cos = _method("cos")
+    cosh = _method("cosh")
+    exp = _method("exp")
+    expm1 = _method("expm1")
+    floor = _method("floor")
+    imag = _method("imag")
+    isfinite = _method("isfinite")
+    isinf = _method("isinf")
+    isnan = _method("isnan")
+    log = _method("log")
+    log10 = _method("log10")
+    log1p = _method("log1p")
+    log2 = _method("log2")
+    real = _method("real")
+    reciprocal = _method("reciprocal")
+    sign = _method("sign")
+    sin = _method("sin")
+    sinh = _method("sinh")
+    sqrt = _method("sqrt")
+    square = _method("square")
+    tan = _method("tan")
+    tanh = _method("tanh")
+    trunc = _method("trunc")
 
 
 new: Callable[[], Array] = functools.partial(object.__new__, Array)

@@ -28,7 +28,7 @@ VARIABLE = "NUMPYGRAD_BACKEND"
 
 
 class Namespace:
-    """An array-API namespace with a backend's own kernels, then the library's, then the defaults.
+    """An array-API namespace: a backend's own kernels, then the defaults, then the library's functions.
 
     Attributes are looked up once and kept, so `xp.sin` costs an attribute read afterwards.
     """

@@ -47,7 +47,13 @@ KINDS = {
 
 
 def as_dtype(dtype: DTypeLike) -> DType:
-    """The `numpy.dtype` meant by `dtype`, in the machine's byte order; `DTypeError` if the standard has no such dtype."""
+    """The `numpy.dtype` meant by `dtype`, in the machine's byte order.
+
+    Raises
+    ------
+    DTypeError
+        If the standard has no such dtype.
+    """
     try:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError as error:

@@ -12,12 +12,13 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
+from numpygrad._backend import ArrayType
 from numpygrad._dispatch import apply, from_numpy
 from numpygrad._kernels import sum_to
 from numpygrad._node import RELEASED, Node
 from numpygrad._op import BY_NAME, Mode
 from numpygrad.errors import GraphError, ShapeError
-from numpygrad.typing import RawArray
+from numpygrad.typing import RawArray, Shape
 
 
 class Cotangents(NamedTuple):
@@ -112,11 +113,13 @@ class Sweep:
                 )
             sparse = False
             if op.is_plain:
-                pulls = op.pull_sets[mode]
+                pulls = op.pull_sets[mode] or op.fill(mode)
             else:
                 sparse = op.sparse and not recorded
                 pulls = (
-                    op.pulls(Mode(mode), len(node.parents)) if op.variadic else op.pull_sets[mode]
+                    op.pulls(Mode(mode), len(node.parents))
+                    if op.variadic
+                    else op.pull_sets[mode] or op.fill(mode)
                 )
                 if op.masks and self.checkpoint is None:
                     self.checkpoint = State(node, g, held_by, heap).copy()
@@ -336,10 +339,10 @@ def zero_grad(y: Array) -> None:
             continue
         seen.add(node.sequence)
         if node.op is None and node.grad is not None:
-            node.grad = _zeros_like(node.grad)
+            node.grad = zeros_of(node.type, node.shape)
         todo.extend(parent for parent in node.parents if parent is not None)
 
 
-def _zeros_like(x: Array) -> Array:
-    type_ = x._type
-    return wrap(type_.xp.zeros(x.shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
+def zeros_of(type_: ArrayType, shape: Shape) -> Array:
+    """Zeros of a type and shape."""
+    return wrap(type_.xp.zeros(shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)

@@ -12,16 +12,14 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from numpygrad import _modes
-from numpygrad._array import Array, wrap
-from numpygrad._backend import ArrayType
+from numpygrad._array import Array
 from numpygrad._dispatch import apply
-from numpygrad._engine import cotangents
+from numpygrad._engine import cotangents, zeros_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME, Mode, Op
 from numpygrad.ops.creation import transfer
 from numpygrad.ops.elementwise import real
 from numpygrad.ops.manipulation import broadcast_to
-from numpygrad.typing import Shape
 
 
 def tangents_of(
@@ -33,18 +31,31 @@ def tangents_of(
     """
     nodes, outside = nodes_behind([y._node for y in outputs if isinstance(y, Array)], seeds)
     nested = (nested or bool(outside)) and _modes.is_grad_enabled()
-    tangents: dict[Node, Array] = dict(seeds)
+    ordered = sorted(nodes, key=lambda node: node.sequence)
     with contextlib.ExitStack() as scopes:
         scopes.enter_context(_modes.enable_grad() if nested else _modes.no_grad())
         for backend in {node.type.backend for node in nodes}:
             if backend.scope is not None:
                 scopes.enter_context(backend.scope())
-        for node in sorted(nodes, key=lambda node: node.sequence):
-            t = _tangent(node, tangents)
-            if t is not None:
-                tangents[node] = t
-        found = [tangents[y._node] if y._node in tangents else _zeros(y) for y in outputs]
+        found = _pushed(outputs, seeds, ordered, Mode.RECORDED)
+        if any(t._type.xp.has_nan(t._data) for t in found):
+            # A zero may have met an infinite derivative: once more, with guarded products.
+            found = _pushed(outputs, seeds, ordered, Mode.RECORDED_CAREFUL)
     return found, nested
+
+
+def _pushed(
+    outputs: Sequence[Any], seeds: dict[Node, Array], nodes: Sequence[Node], mode: Mode
+) -> list[Array]:
+    """The tangents of the outputs, those of `seeds` pushed through `nodes`."""
+    tangents = dict(seeds)
+    for node in nodes:
+        t = _tangent(node, tangents, mode)
+        if t is not None:
+            tangents[node] = t
+    return [
+        tangents[y._node] if y._node in tangents else zeros_of(y._type, y.shape) for y in outputs
+    ]
 
 
 class Behind(NamedTuple):
@@ -74,24 +85,25 @@ def nodes_behind(roots: Sequence[Node | None], seeds: Collection[Node]) -> Behin
     return Behind(inside, outside)
 
 
-def _tangent(node: Node, tangents: dict[Node, Array]) -> Array | None:
+def _tangent(node: Node, tangents: dict[Node, Array], mode: Mode) -> Array | None:
     """The tangent of a node's output, or `None` if nothing reaches it."""
     op, parents = node.op, node.parents
     given = [None if p is None else tangents.get(p) for p in parents]
     if op is None or all(t is None for t in given):
         return None
-    rule = {"elementwise": _elementwise, "linear": _linear, "nonlinear": _nonlinear}[op.kind]
-    return rule(op, node, given)
+    if op.kind == "elementwise":
+        return _elementwise(op, node, given, mode)
+    return _linear(op, node, given) if op.kind == "linear" else _nonlinear(op, node, given)
 
 
-def _elementwise(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
+def _elementwise(op: Op, node: Node, given: Sequence[Array | None], mode: Mode) -> Array:
     """The sum of partials times tangents: as the pullback of a cotangent, without the conjugate."""
     op = BY_NAME[op.name]
     total: Array | None = None
     for i, t in enumerate(given):
         if t is None:
             continue
-        pull = op.pulls(Mode.RECORDED_CAREFUL, len(given))[i]
+        pull = op.pulls(mode, len(given))[i]
         term: Array = pull(node, t)  # type: ignore[misc]  # tracked operands have a rule
         total = term if total is None else total + term
     assert total is not None  # noqa: S101 (one of them is given)
@@ -124,8 +136,8 @@ def _other(node: Node, position: int, t: Array) -> Array:
     if saved is not None:
         return saved
     if node.op is not None and node.op.variadic:
-        return _zeros_of(t._type, node.shapes[position])
-    return _zeros_of(t._type, node.shape if position == 0 else ())
+        return zeros_of(t._type, node.shapes[position])
+    return zeros_of(t._type, node.shape if position == 0 else ())
 
 
 def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
@@ -140,25 +152,17 @@ def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
 
 
 def _own_rule(op: Op, node: Node, t: Array) -> Array:
-    result: Array = op.forward(Mode.RECORDED)(node, t)
+    result: Array = op.forward(node, t)
     return result
 
 
 def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Array:
     """The pullback is linear in the cotangent; its adjoint is the tangent map."""
     with _modes.enable_grad():
-        g = _zeros_of(node.type, node.shape)
+        g = zeros_of(node.type, node.shape)
         g._node = leaf(node.type, node.shape)
         pull = op.pulls(Mode.RECORDED_CAREFUL, len(node.parents))[i]
         pulled: Array = pull(node, g)  # type: ignore[misc]  # tracked operands have a rule
         found = cotangents(pulled, t, recorded=True, retain_graph=True, targets={g._node})
     total: Array = found.totals[g._node][0]
     return total
-
-
-def _zeros_of(type_: ArrayType, shape: Shape) -> Array:
-    return wrap(type_.xp.zeros(shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
-
-
-def _zeros(y: Array) -> Array:
-    return _zeros_of(y._type, y.shape)

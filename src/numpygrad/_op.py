@@ -17,8 +17,8 @@ a parameter's name   a keyword of the op, e.g. ``axis``
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
+from copy import copy
 from enum import IntEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -96,10 +96,11 @@ class Op:
     """One row of the table."""
 
     __slots__ = (
+        "_conjugating",
+        "_forward",
         "_plans",
         "_pulls",
         "arrays",
-        "conjugating",
         "differentiable",
         "domain",
         "dtype",
@@ -135,7 +136,6 @@ class Op:
         masks: bool = False,
         sparse: bool = False,
         kinds: str | None = None,
-        is_complex: bool = False,
     ) -> None:
         self.kind = kind
         self.function = function
@@ -147,7 +147,6 @@ class Op:
         self.masks = masks
         self.sparse = sparse
         self.kinds = kinds
-        self.is_complex = is_complex
         self.arrays, self.parameters, self.variadic = _operands(function)
         self.domain = (domain,) * len(self.arrays) if isinstance(domain, Domain) else tuple(domain)
         self._plans: dict[tuple[bool, ...], Plan] = {}
@@ -156,28 +155,24 @@ class Op:
         self.keeps_shape = kind == "elementwise" and len(self.arrays) == 1
         self._check()
         self.width = min(WIDE, WIDE if self.variadic else len(self.arrays))
-        self.pull_sets = (
-            [] if self.variadic else [self.pulls(mode, len(self.rules)) for mode in Mode]
-        )
+        self.pull_sets: list[tuple[Pull | None, ...]] = [()] * len(Mode)
         self.is_plain = not (self.variadic or masks or sparse or self.name == "transfer")
         self.unary_plan = self.plan((True,)) if len(self.rules) == 1 else None
-        self.conjugating: Op = (
-            self
-            if is_complex
-            else Op(
-                kind,
-                function,
-                rules,
-                dtype=dtype,
-                domain=domain,
-                jvp=jvp,
-                view=view,
-                masks=masks,
-                sparse=sparse,
-                kinds=kinds,
-                is_complex=True,
-            )
-        )
+        self.is_complex = False
+        self._conjugating: Op | None = None
+        self._forward: Pull | None = None
+
+    @property
+    def conjugating(self) -> Op:
+        """The same op for complex arrays: its pullbacks conjugate."""
+        if self.is_complex:
+            return self
+        if self._conjugating is None:
+            self._conjugating = copy(self)
+            self._conjugating.is_complex = True
+            self._conjugating._pulls = {}
+            self._conjugating.pull_sets = [()] * len(Mode)
+        return self._conjugating
 
     def __repr__(self) -> str:
         return f"<{self.kind} op {self.name}>"
@@ -189,7 +184,7 @@ class Op:
     def reads(self, index: int) -> tuple[str, ...]:
         """The names that the rule for operand `index` reads."""
         rule = self.rule(index)
-        return () if rule is None else tuple(inspect.signature(rule).parameters)
+        return () if rule is None else _parameters(rule)
 
     def plan(self, tracked: tuple[bool, ...]) -> Plan:
         """What to save when the operands marked in `tracked` are tracked."""
@@ -203,6 +198,11 @@ class Op:
             )
         return plan
 
+    def fill(self, mode: int) -> tuple[Pull | None, ...]:
+        """The pullbacks of an op of a fixed number of operands, kept in `pull_sets` from then on."""
+        self.pull_sets[mode] = self.pulls(Mode(mode), len(self.rules))
+        return self.pull_sets[mode]
+
     def pulls(self, mode: Mode, count: int) -> tuple[Pull | None, ...]:
         """The pullback to each of `count` operands, bound to its readers."""
         pulls = self._pulls.get((mode, count))
@@ -213,12 +213,15 @@ class Op:
             )
         return pulls
 
-    def forward(self, mode: Mode) -> Pull:
+    @property
+    def forward(self) -> Pull:
         """The op's own forward rule, bound to its readers; it names the tangent `g`."""
         if self.jvp is None:
             raise TypeError(f"{self.name}() has no forward rule of its own")
-        names = inspect.signature(self.jvp).parameters
-        return _bind(self.jvp, [_reader(self, name, 0, mode) for name in names])
+        if self._forward is None:
+            names = _parameters(self.jvp)
+            self._forward = _bind(self.jvp, [_reader(self, name, 0, Mode.RECORDED) for name in names])
+        return self._forward
 
     def _check(self) -> None:
         """Refuse a row whose rules name what does not exist."""
@@ -236,15 +239,18 @@ class Op:
                 raise TypeError(f"{self.name}: rule {i} names {unknown}; it may name {known}")
 
 
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of a function's parameters, of its code: `inspect` would double the time of the import."""
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
 def _operands(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Names of array operands and of parameters, by annotation; whether it takes a sequence."""
-    parameters = inspect.signature(function).parameters.values()
-    arrays = [
-        p for p in parameters if "Array" in str(p.annotation) or "Operand" in str(p.annotation)
-    ]
-    variadic = len(arrays) == 1 and "Sequence" in str(arrays[0].annotation)
-    names = tuple(p.name for p in arrays)
-    return names, tuple(p.name for p in parameters if p.name not in names), variadic
+    hints = {name: str(function.__annotations__.get(name)) for name in _parameters(function)}
+    arrays = tuple(name for name, hint in hints.items() if "Array" in hint or "Operand" in hint)
+    variadic = len(arrays) == 1 and "Sequence" in hints[arrays[0]]
+    return arrays, tuple(name for name in hints if name not in arrays), variadic
 
 
 def _readers(op: Op, index: int, mode: Mode) -> list[Reader]:

@@ -15,11 +15,12 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._dispatch import apply, record
-from numpygrad._engine import cotangents, seed_for
+from numpygrad._engine import cotangents, seed_for, zeros_of
 from numpygrad._forward import nodes_behind, tangents_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME
 from numpygrad.errors import DTypeError, ShapeError
+from numpygrad.ops.creation import asarray
 
 Tree: TypeAlias = Any
 """An Array, or nested lists, tuples and dicts of them."""
@@ -51,8 +52,6 @@ def rebuilt(tree: Tree, leaves: Sequence[Any]) -> Tree:
 
 
 def _as_array(x: Any) -> Array:
-    from numpygrad.ops.creation import asarray
-
     if isinstance(x, Array):
         return x
     if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
@@ -113,7 +112,7 @@ def _pulled(
     """The inputs' cotangents, recorded if an outer derivative depends on them; whether one does."""
     targets = {cast("Node", x._node) for x in inputs}
     if y._node is None:
-        return [_zeros(x) for x in inputs], nested
+        return [zeros_of(x._type, x.shape) for x in inputs], nested
     found = cotangents(y, seed, recorded=nested, retain_graph=True, targets=targets)
     if not nested and found.escaped and _modes.is_grad_enabled():
         # The function closes over tracked arrays: its derivative depends on them too.
@@ -123,7 +122,7 @@ def _pulled(
     for x in inputs:
         total = found.totals.get(cast("Node", x._node))
         if total is None:
-            gradients.append(_zeros(x))
+            gradients.append(zeros_of(x._type, x.shape))
         elif nested:
             gradients.append(total[0])
         else:
@@ -133,11 +132,6 @@ def _pulled(
                 data = type_.xp.asarray(data, copy=True)
             gradients.append(wrap(data, type_))
     return gradients, nested
-
-
-def _zeros(x: Array) -> Array:
-    type_ = x._type
-    return wrap(type_.xp.zeros(x.shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
 
 
 def _detached(tree: Tree, nested: bool) -> Tree:
@@ -205,7 +199,7 @@ def value_and_grad(
             raise DTypeError(
                 "grad() is of real functions, this one is complex; take npg.real or npg.abs"
             )
-        gradients, outer = _pulled(y, _ones(y), inputs, nested)
+        gradients, outer = _pulled(y, seed_for(y, None), inputs, nested)
         rest = iter(gradients)
         trees = tuple(rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])]) for i in chosen)
         value = _detached(result, outer or (has_aux and _depends_on_others(result, inputs)))
@@ -221,11 +215,6 @@ def _depends_on_others(tree: Tree, inputs: Sequence[Array]) -> bool:
     roots = [y._node for y in leaves_of(tree) if isinstance(y, Array)]
     own = {x._node for x in inputs if x._node is not None}
     return any(node not in own for node in nodes_behind(roots, own).outside)
-
-
-def _ones(y: Array) -> Array:
-    type_ = y._type
-    return wrap(type_.xp.ones(y.shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
 
 
 def grad(
@@ -311,6 +300,9 @@ def jvp(
     >>> npg.jvp(lambda x: x * x, (npg.array([1.0, 2.0]),), (npg.array([1.0, 0.0]),))
     (Array([1., 4.]), Array([2., 0.]))
     """
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise TypeError(f"{name} is a tuple with one entry for each argument, not {type(given).__name__}")
     if len(primals) != len(tangents):
         raise ShapeError(
             f"jvp() needs a tangent for each primal, got {len(primals)} and {len(tangents)}"

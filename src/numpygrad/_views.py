@@ -75,9 +75,9 @@ def update(x: Array, name: str, other: Operand) -> Array:
             "and a write cannot change the shape; write the result to a new name"
         )
     if recorded:
-        _record_write(x, result, name, stamp)
+        _record_write(x, result, f"i{name}", stamp)
     else:
-        _write_memory(x, ..., result, name, stamp)
+        _write_memory(x, ..., result, f"i{name}", stamp)
     return x
 
 
@@ -90,7 +90,7 @@ def _write_directly(x: Array, name: str, operand: Array) -> bool:
     _refuse_read_only(x)
     stamp = tick()
     kernel(x.data, operand._data, x.data)
-    storage_of(x).log_write(name, stamp)
+    storage_of(x).log_write(f"i{name}", stamp)
     return True
 
 

@@ -12,7 +12,7 @@ import numpygrad as npg
 from numpygrad import _backend
 from numpygrad._array import Array
 from numpygrad._op import BY_NAME, REAL, Domain, Op
-from numpygrad._transforms import jvp, leaves_of, vjp
+from numpygrad._transforms import jvp, leaves_of, rebuilt, vjp
 from numpygrad.typing import Shape
 
 Values = np.ndarray[Any, Any]
@@ -340,7 +340,7 @@ def _check_order(
     with npg.no_grad():
         outputs = leaves_of(function(*args))
     cotangents = [_direction(y, rng) for y in outputs]
-    expected = _inner(cotangents, _difference_of(function, args, tangents))
+    expected = _inner(cotangents, _difference(function, args, tangents))
     rtol, atol = tolerances[0] * 10.0 ** (depth - 1), tolerances[1] * 10.0 ** (depth - 1)
 
     def compare(mode: str, found: float) -> None:
@@ -352,7 +352,7 @@ def _check_order(
 
     if "reverse" in modes:
         result, pullback = vjp(function, *args)
-        pulled = leaves_of(list(pullback(_like(result, cotangents))))
+        pulled = leaves_of(list(pullback(rebuilt(result, cotangents))))
         compare("reverse", _inner(pulled, tangents))
         for x, p in zip(args, pulled, strict=True):
             if p.shape != x.shape or p.dtype != x.dtype:
@@ -371,25 +371,13 @@ def _check_order(
     _check_order(higher, args, order, depth + 1, modes, tolerances, rng, seed)
 
 
-def _difference_of(
-    function: Callable[..., Any], args: Sequence[Array], tangents: Sequence[Array]
-) -> list[Array]:
-    return _difference(function, args, tangents)
-
-
-def _like(tree: Any, leaves: Sequence[Array]) -> Any:
-    from numpygrad._transforms import rebuilt
-
-    return rebuilt(tree, leaves)
-
-
 def _gradient_of(function: Callable[..., Any], cotangents: Sequence[Array]) -> Callable[..., Any]:
     """The function of the arguments that gives the cotangents of the arguments."""
 
     def gradient(*args: Array) -> Any:
         with npg.enable_grad():
             result, pullback = vjp(function, *args)
-            return pullback(_like(result, cotangents))
+            return pullback(rebuilt(result, cotangents))
 
     return gradient
 

@@ -184,12 +184,12 @@ def transfer(x: Array, device: str, *, copy: bool = False) -> Array:
     return out
 
 
-def _send_back(g: Any, source: ArrayType) -> Any:
+def _send_back(g: Any, x_type: ArrayType) -> Any:
     """A cotangent, on the device that the transferred array came from."""
     if isinstance(g, Array):
-        return transfer(g, source.device)
+        return transfer(g, x_type.device)
     backend = backend_of_raw(g)
-    return from_numpy(np.array(cast("Any", backend).to_numpy(g)), source)
+    return from_numpy(np.array(cast("Any", backend).to_numpy(g)), x_type)
 
 
 def copy(x: Array, /) -> Array:
@@ -458,6 +458,6 @@ def zeros_like(
     )
 
 
-linear(transfer, lambda g, x_type: _send_back(g, x_type))
+linear(transfer, _send_back)
 linear(tril, lambda xp, g, k: xp.tril(g, k=k), masks=True)
 linear(triu, lambda xp, g, k: xp.triu(g, k=k), masks=True)

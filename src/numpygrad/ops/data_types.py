@@ -120,12 +120,12 @@ def result_type(*arrays_and_dtypes: Array | Scalar | DTypeLike) -> DType:
     return result
 
 
-def _cast_back(xp: Any, g: Any, dtype: Any) -> Any:
+def _cast_back(xp: Any, g: Any, x_dtype: Any) -> Any:
     """A cotangent in the dtype of what was cast: the real part, where that was real."""
     complex_ = "complex floating"
-    if xp.isdtype(g.dtype, complex_) and not xp.isdtype(dtype, complex_):
+    if xp.isdtype(g.dtype, complex_) and not xp.isdtype(x_dtype, complex_):
         g = xp.real(g)
-    return xp.astype(g, dtype)
+    return xp.astype(g, x_dtype)
 
 
-linear(cast, lambda xp, g, x_dtype: _cast_back(xp, g, x_dtype), dtype="own")
+linear(cast, _cast_back, dtype="own")

@@ -448,7 +448,7 @@ def _softmax_weight(xp: Any, x: Any, other: Any, y: Any) -> Any:
     return xp.where(nothing, share, xp.exp(xp.where(nothing, 0.0, x - y)))
 
 
-elementwise(abs, lambda xp, x: _conj_sign(xp, x), domain=NONZERO)
+elementwise(abs, _conj_sign, domain=NONZERO)
 elementwise(acos, lambda xp, x: -1 / xp.sqrt((1 - x) * (1 + x)), dtype="float", domain=UNIT)
 elementwise(
     acosh,
@@ -560,8 +560,8 @@ discrete(not_equal)
 elementwise(positive, lambda: 1)
 elementwise(
     pow,
-    lambda xp, x1, x2: _pow_base(xp, x1, x2),
-    lambda xp, x1, x2, y: _pow_exponent(xp, x1, x2, y),
+    _pow_base,
+    _pow_exponent,
     domain=POSITIVE,
 )
 linear(real, lambda xp, g, x_dtype: xp.astype(g, x_dtype))

@@ -17,6 +17,7 @@ from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
 from numpygrad._storage import View, storage_of
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
+from numpygrad.ops.creation import asarray
 from numpygrad.ops.manipulation import moveaxis, normalized_axis
 from numpygrad.typing import Key, Shape
 
@@ -31,6 +32,7 @@ def getitem(x: Array, key: Key) -> Array:
         _require_axes(x, key)
         if not is_basic(key):
             return apply_one(gather, x, key=key)
+    _require_axes(x, key)
     return apply_one(select, x, key=key)
 
 
@@ -145,8 +147,6 @@ def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
 
 
 def _integer_array(name: str, x: Array, indices: Any) -> Array:
-    from numpygrad.ops.creation import asarray
-
     if not isinstance(indices, Array):
         indices = asarray(indices, device=x.device)
     if indices.dtype.kind not in "iu":
@@ -280,7 +280,7 @@ linear(
 linear(scatter, lambda xp, g, key: xp.gather(g, key=key), dtype="own")
 linear(
     put,
-    lambda xp, g, key: _cleared(xp, g, key),
+    _cleared,
     lambda xp, g, key: xp.gather(g, key=key),
     dtype="own",
     masks=True,

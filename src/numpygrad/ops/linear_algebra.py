@@ -20,6 +20,7 @@ from numpygrad.ops.manipulation import (
     reshape,
     squeeze,
 )
+from numpygrad.ops.statistical import sum
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
@@ -85,8 +86,6 @@ def tensordot(
 
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """The sum over `axis` of `conj(x1) * x2`; the other axes broadcast."""
-    from numpygrad.ops.statistical import sum
-
     x1, x2 = promoted("vecdot", x1, x2)
     if not -min(x1.ndim, x2.ndim) <= axis < 0:
         raise IndexError(

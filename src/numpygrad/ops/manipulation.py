@@ -52,7 +52,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 
 
 def require_broadcast(name: str, *shapes: Shape, of: tuple[Shape, ...] = ()) -> None:
-    """`ShapeError` that names the function and the shapes `of` its arrays, if `shapes` do not broadcast."""
+    """`ShapeError`, with the shapes `of` the function's arrays, unless `shapes` broadcast."""
     try:
         np.broadcast_shapes(*shapes)
     except ValueError as error:
@@ -250,9 +250,7 @@ def _nth_slice(xp: Any, g: Any, arrays_shape: list[Shape], axis: int, index: int
 
 
 linear(broadcast_to, lambda xp, g, x_shape: sum_to(xp, g, x_shape), view=True)
-linear(
-    concat, lambda xp, g, arrays_shape, axis, index: _nth_slice(xp, g, arrays_shape, axis, index)
-)
+linear(concat, _nth_slice)
 linear(expand_dims, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(flip, lambda xp, g, axis: xp.flip(g, axis=axis), view=True)
 linear(permute_dims, lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)), view=True)

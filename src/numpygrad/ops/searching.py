@@ -7,6 +7,7 @@ from numpygrad._dispatch import apply, apply_one, promoted
 from numpygrad._op import REAL_KINDS, discrete, linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
+from numpygrad.ops.indexing import take
 from numpygrad.ops.manipulation import normalized_axes, require_broadcast
 from numpygrad.typing import Axis
 
@@ -49,8 +50,6 @@ def searchsorted(
 
     `side` says on which side of equal elements; `sorter` is the order that sorts an unsorted `x1`.
     """
-    from numpygrad.ops.indexing import take
-
     if side not in ("left", "right"):
         raise ValueError(f"side is 'left' or 'right', not {side!r}")
     if x1.ndim != 1:

@@ -9,6 +9,7 @@ from numpygrad._array import Array
 from numpygrad._dispatch import apply_one, apply_unary
 from numpygrad._kernels import unreduce
 from numpygrad._op import NONZERO, elementwise, nonlinear
+from numpygrad.ops.elementwise import tanh
 from numpygrad.ops.manipulation import normalized_axes
 from numpygrad.typing import Axis
 
@@ -26,8 +27,6 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
 
     Source: D. Hendrycks and K. Gimpel, "Gaussian error linear units" (2016).
     """
-    from numpygrad.ops.elementwise import tanh
-
     if approximate:
         return 0.5 * x * (1.0 + tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)))
     return 0.5 * x * (1.0 + erf(x * math.sqrt(0.5)))
@@ -98,7 +97,7 @@ elementwise(relu, lambda xp, y: xp.astype(y > 0, y.dtype), masks=True, domain=NO
 elementwise(sigmoid, lambda y: y * (1 - y), dtype="float")
 nonlinear(
     softmax,
-    lambda xp, g, y, axis: _softmax_pull(xp, g, y, axis),
-    jvp=lambda xp, g, y, axis: _softmax_pull(xp, g, y, axis),
+    _softmax_pull,
+    jvp=_softmax_pull,
 )
 elementwise(softplus, lambda xp, x: xp.sigmoid(x), dtype="float")

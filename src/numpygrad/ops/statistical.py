@@ -243,28 +243,26 @@ def _std_pull(xp: Any, g: Any, x: Any, y: Any, axis: Any, correction: float, kee
 
 nonlinear(
     cumulative_prod,
-    lambda xp, g, x, y, axis, include_initial: _cumulative_prod_pull(
-        xp, g, x, y, axis, include_initial
-    ),
+    _cumulative_prod_pull,
     dtype="promote",
 )
 linear(
     cumulative_sum,
-    lambda xp, g, axis, include_initial: _cumulative_sum_transpose(xp, g, axis, include_initial),
+    _cumulative_sum_transpose,
 )
 nonlinear(
     max,
-    lambda xp, g, x, y, axis, keepdims: _extreme_pull(xp, g, x, y, axis, keepdims),
+    _extreme_pull,
     dtype="promote",
-    jvp=lambda xp, g, x, y, axis, keepdims: _extreme_jvp(xp, g, x, y, axis, keepdims),
+    jvp=_extreme_jvp,
     masks=True,
     kinds=REAL_KINDS,
 )
 nonlinear(
     min,
-    lambda xp, g, x, y, axis, keepdims: _extreme_pull(xp, g, x, y, axis, keepdims),
+    _extreme_pull,
     dtype="promote",
-    jvp=lambda xp, g, x, y, axis, keepdims: _extreme_jvp(xp, g, x, y, axis, keepdims),
+    jvp=_extreme_jvp,
     masks=True,
     kinds=REAL_KINDS,
 )
@@ -278,9 +276,7 @@ nonlinear(
 )
 nonlinear(
     std,
-    lambda xp, g, x, y, axis, correction, keepdims: _std_pull(
-        xp, g, x, y, axis, correction, keepdims
-    ),
+    _std_pull,
 )
 linear(
     sum,
