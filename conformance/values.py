@@ -53,7 +53,7 @@ def _integers(rng: np.random.Generator, dtype: str, shape: Shape, special: bool)
     low = 0 if info.min == 0 else -_BOUND
     out = np.asarray(rng.integers(low, _BOUND, shape)).astype(dtype)
     if special:
-        limits = np.where(rng.random(shape) < 0.5, info.min, info.max)  # noqa: PLR2004 (a coin)
+        limits = np.where(rng.random(shape) < 0.5, info.min, info.max)
         out = np.where(rng.random(shape) < _LIMIT_SHARE, limits.astype(dtype), out)
     return np.asarray(out)
 
@@ -61,7 +61,7 @@ def _integers(rng: np.random.Generator, dtype: str, shape: Shape, special: bool)
 def _floats(rng: np.random.Generator, shape: Shape, special: bool) -> HostArray:
     """Quarters, whose sums and products are exact, and some numbers that are not."""
     quarters = rng.integers(-12, 12, shape) / 4
-    out = np.where(rng.random(shape) < 0.7, quarters, 3 * rng.standard_normal(shape))  # noqa: PLR2004
+    out = np.where(rng.random(shape) < 0.7, quarters, 3 * rng.standard_normal(shape))
     if special:
         out = np.where(rng.random(shape) < _SPECIAL_SHARE, rng.choice(_SPECIALS, shape), out)
     return np.asarray(out)

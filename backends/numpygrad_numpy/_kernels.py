@@ -14,8 +14,8 @@ from numpygrad import _kernels
 
 Raw = Any
 
-# A ufunc's reduction takes 0.3 us less than an array's method. NumPy's stubs do not know that it takes
-# `keepdims` by position.
+# A ufunc's reduction takes 0.3 us less than an array's method. It takes `keepdims` by position too,
+# which NumPy's stubs do not know.
 _add_reduce: Callable[..., Raw] = np.add.reduce
 _multiply_reduce: Callable[..., Raw] = np.multiply.reduce
 _maximum_reduce: Callable[..., Raw] = np.maximum.reduce

@@ -28,7 +28,7 @@ VARIABLE = "NUMPYGRAD_BACKEND"
 
 
 class Namespace:
-    """An array-API namespace: a backend's own kernels, then the defaults, then the library's functions.
+    """An array-API namespace: a backend's own kernels, then the defaults, then the library's own.
 
     Attributes are looked up once and kept, so `xp.sin` costs an attribute read afterwards.
     """

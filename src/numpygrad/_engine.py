@@ -258,7 +258,7 @@ def seed_for(y: Array, grad: Any) -> Array:
         raise ShapeError(f"grad has the shape of the output, {y.shape}, not {grad.shape}")
     if grad._type is not type_:
         if grad.device is not type_.device:
-            grad = apply(BY_NAME["transfer"].function, grad, device=str(type_.device))
+            grad = BY_NAME["transfer"].function(grad, type_.device)
         grad = apply(BY_NAME["cast"].function, grad, dtype=type_.raw_dtype)
     seed: Array = grad
     return seed

@@ -199,7 +199,7 @@ class Op:
         return plan
 
     def fill(self, mode: int) -> tuple[Pull | None, ...]:
-        """The pullbacks of an op of a fixed number of operands, kept in `pull_sets` from then on."""
+        """The pullbacks of an op of so many operands, kept in `pull_sets` from then on."""
         self.pull_sets[mode] = self.pulls(Mode(mode), len(self.rules))
         return self.pull_sets[mode]
 
@@ -220,7 +220,9 @@ class Op:
             raise TypeError(f"{self.name}() has no forward rule of its own")
         if self._forward is None:
             names = _parameters(self.jvp)
-            self._forward = _bind(self.jvp, [_reader(self, name, 0, Mode.RECORDED) for name in names])
+            self._forward = _bind(
+                self.jvp, [_reader(self, name, 0, Mode.RECORDED) for name in names]
+            )
         return self._forward
 
     def _check(self) -> None:
@@ -240,7 +242,7 @@ class Op:
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of a function's parameters, of its code: `inspect` would double the time of the import."""
+    """Names of a function's parameters, from its code: `inspect` would double the import's time."""
     code = function.__code__
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 

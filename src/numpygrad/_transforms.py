@@ -302,7 +302,9 @@ def jvp(
     """
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
-            raise TypeError(f"{name} is a tuple with one entry for each argument, not {type(given).__name__}")
+            raise TypeError(
+                f"{name} is a tuple with one entry for each argument, not {type(given).__name__}"
+            )
     if len(primals) != len(tangents):
         raise ShapeError(
             f"jvp() needs a tangent for each primal, got {len(primals)} and {len(tangents)}"
