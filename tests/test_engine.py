@@ -171,6 +171,8 @@ def test_backward_releases_what_was_saved(device: str) -> None:
 LEAVES: dict[str, Callable[[npg.Array, npg.Array], npg.Array]] = {
     "sum": lambda x, z: x + z,
     "difference": lambda x, z: x - z,
+    "scaled sum": lambda x, z: (x + z) * 2.0,
+    "exponential of a sum": lambda x, z: npg.exp(0.1 * (x + z)),
     "same twice": lambda x, z: x + x,
     "product": lambda x, z: x * z,
     "copies": lambda x, z: +x + +z,
@@ -402,6 +404,18 @@ def test_a_gradient_penalty_differentiates_through_the_gradient(device: str) -> 
     # (w cos(w x))**2
     expected = 2 * w0 * np.cos(w0 * x0) * (np.cos(w0 * x0) - w0 * x0 * np.sin(w0 * x0))
     np.testing.assert_allclose(w.grad.numpy(), expected)
+
+
+def test_a_sweep_that_is_repeated_for_a_nan_counts_nothing_twice(device: str) -> None:
+    """The engine meets 0 * inf at the square root and goes back to `where`; `p` is held by then."""
+    size = 10_000  # large enough to be added up in place
+    x = npg.array([0.0, 4.0] * size, requires_grad=True)
+    p = x * 1.0
+    early = p * 3.0
+    branch = npg.where(x > 0.0, npg.sqrt(x), 0.0)
+    late = p * 5.0 + p * 7.0
+    (early + branch + late).sum().backward()
+    assert x.grad.tolist() == [15.0, 15.25] * size
 
 
 # Errors in the middle of a pass

@@ -1225,6 +1225,20 @@ def test_a_tracked_value_into_a_detached_alias_of_a_leaf_never_loses_its_gradien
     assert x.tolist() == d.tolist() == [1.0, 2.0]
 
 
+def test_a_tracked_value_into_a_detached_alias_is_refused_or_tracked(device: str) -> None:
+    x = npg.array([1.0, 2.0], requires_grad=True)
+    t = npg.array(3.0, requires_grad=True)
+    y = x * 2.0
+    d = y.detach()
+    try:
+        d[0] = t
+    except DerivativeError:
+        assert y.tolist() == d.tolist() == [2.0, 4.0]
+    else:
+        assert y.tolist() == d.tolist() == [3.0, 4.0]
+        assert d.requires_grad
+
+
 def test_a_write_of_several_axes_is_all_or_nothing(device: str) -> None:
     t = npg.array([1.0, 2.0], requires_grad=True)
     out = npg.zeros((2, 2))
@@ -1290,7 +1304,9 @@ def test_asarray_that_requires_grad_copies() -> None:
 @pytest.mark.parametrize("size", [3, 100_000])
 def test_asarray_on_jax_copies_an_ndarray(size: int) -> None:
     pytest.importorskip("jax")
-    values = np.zeros(size)
+    memory = np.zeros(size + 8)
+    start = -memory.ctypes.data % 64 // 8  # JAX would share memory that is aligned so
+    values = memory[start : start + size]
     x = npg.asarray(values, device="jax:cpu")
     values[...] = 1.0
     assert not np.any(x.numpy())

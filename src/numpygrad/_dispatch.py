@@ -267,6 +267,11 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
     return arrays
 
 
+def as_array(name: str, x: Operand) -> Array:
+    """`x` as an Array: itself, or made of a NumPy array or a scalar; else a `TypeError`."""
+    return x if type(x) is Array else as_arrays(name, (x,))[0]
+
+
 def _scalar_operand(x: Any, dtype: DType, type_: ArrayType) -> Array:
     if isinstance(x, int) and dtype.kind in "iu" and not isinstance(x, bool):
         limits = np.iinfo(dtype)

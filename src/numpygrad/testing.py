@@ -142,6 +142,11 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("slice", lambda x, v: ops.indexing.put(x, v, key=(slice(None), 1)), (matrix, (2,))),
             ("row", lambda x, v: ops.indexing.put(x, v, key=0), (matrix, vector)),
             ("broadcast", lambda x, v: ops.indexing.put(x, v, key=slice(1, None)), (vector, (1,))),
+            (
+                "repeats",
+                lambda x, v: ops.indexing.put(x, v, key=ops.indexing.as_raw_key(x, [0, 2, 0])),
+                (vector, vector),
+            ),
         ],
         "real": [("matrix", npg.real, (matrix,))],
         "reshape": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import weakref
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, new
-from numpygrad._dispatch import apply, apply_one, promoted
+from numpygrad._dispatch import apply, apply_one, as_array, promoted
 from numpygrad._kernels import is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
@@ -112,6 +113,7 @@ def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
     IndexError
         If an index is out of bounds, on every backend.
     """
+    x = as_array("take", x)
     if axis is None:
         if x.ndim != 1:
             raise ValueError(f"take() needs axis= for an array of {x.ndim} dimensions")
@@ -125,6 +127,7 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
 
     `indices` has the dimensions of `x`; the other axes broadcast.
     """
+    x = as_array("take_along_axis", x)
     axis = normalized_axis("take_along_axis", axis, x.ndim)
     indices = _integer_array("take_along_axis", x, indices)
     if indices.ndim != x.ndim:
@@ -262,6 +265,17 @@ def _cleared(xp: Any, g: Any, key: Any) -> Any:
     return xp.put(g, xp.zeros((), dtype=g.dtype, device=g.device), key=key)
 
 
+def _last_written(xp: Any, g: Any, key: Any) -> Any:
+    """The cotangent of what was written at `key`: of places written to twice, to the last value."""
+    picked = xp.gather(g, key=key)
+    if is_basic(key):
+        return picked
+    order = xp.reshape(xp.arange(math.prod(picked.shape), device=picked.device), picked.shape)
+    nobody = xp.zeros(g.shape, dtype=order.dtype, device=picked.device)
+    winner = xp.gather(xp.put(nobody, order, key=key), key=key)
+    return xp.where(winner == order, picked, 0.0)
+
+
 linear(
     select,
     lambda xp, g, x_shape, key: xp.scatter(g, key=key, shape=x_shape),
@@ -281,7 +295,7 @@ linear(scatter, lambda xp, g, key: xp.gather(g, key=key), dtype="own")
 linear(
     put,
     _cleared,
-    lambda xp, g, key: xp.gather(g, key=key),
+    _last_written,
     dtype="own",
     masks=True,
 )

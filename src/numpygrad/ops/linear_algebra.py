@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, promoted
+from numpygrad._dispatch import apply, as_array, promoted
 from numpygrad._op import linear
 from numpygrad.errors import ShapeError
 from numpygrad.ops.elementwise import conj
@@ -54,6 +54,7 @@ def matmul(x1: Array, x2: Array, /) -> Array:
 
 def matrix_transpose(x: Array, /) -> Array:
     """The last two axes exchanged; a view."""
+    x = as_array("matrix_transpose", x)
     if x.ndim < 2:
         raise ShapeError(f"matrix_transpose() needs two dimensions or more, got {x.shape}")
     return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))

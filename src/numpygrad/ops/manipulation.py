@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, apply_one, promoted
+from numpygrad._dispatch import apply, apply_one, as_array, promoted
 from numpygrad._kernels import sum_to
 from numpygrad._op import linear
 from numpygrad._storage import is_contiguous
@@ -63,6 +63,7 @@ def require_broadcast(name: str, *shapes: Shape, of: tuple[Shape, ...] = ()) -> 
 
 def broadcast_to(x: Array, /, shape: Shape) -> Array:
     """`x` repeated along axes it lacks or has at length 1; a read-only view."""
+    x = as_array("broadcast_to", x)
     shape = tuple(shape)
     extra = len(shape) - x.ndim
     if extra < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[extra:], strict=True)):
@@ -89,6 +90,7 @@ def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
 
 def expand_dims(x: Array, /, axis: int | tuple[int, ...]) -> Array:
     """`x` with new axes of length 1 at the positions `axis` of the result; a view."""
+    x = as_array("expand_dims", x)
     given = axis if isinstance(axis, tuple) else (axis,)
     axes = normalized_axes("expand_dims", given, x.ndim + len(given))
     return apply_one(expand_dims, x, axis=axes)
@@ -96,6 +98,7 @@ def expand_dims(x: Array, /, axis: int | tuple[int, ...]) -> Array:
 
 def flip(x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
     """`x` in reverse order along `axis`, all axes by default; a view."""
+    x = as_array("flip", x)
     return apply_one(flip, x, axis=normalized_axes("flip", axis, x.ndim))
 
 
@@ -103,6 +106,7 @@ def moveaxis(
     x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /
 ) -> Array:
     """`x` with axes moved to new positions, the others in their order; a view."""
+    x = as_array("moveaxis", x)
     froms = normalized_axes("moveaxis", source, x.ndim)
     tos = normalized_axes("moveaxis", destination, x.ndim)
     if len(froms) != len(tos):
@@ -117,6 +121,7 @@ def moveaxis(
 
 def permute_dims(x: Array, /, axes: tuple[int, ...]) -> Array:
     """`x` with its axes in the order `axes`; a view."""
+    x = as_array("permute_dims", x)
     order = normalized_axes("permute_dims", tuple(axes), x.ndim)
     if len(order) != x.ndim:
         raise ValueError(f"permute_dims() needs all {x.ndim} axes, got {axes}")
@@ -128,6 +133,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
 
     `repeats` is a number for all elements, or an integer array with one for each.
     """
+    x = as_array("repeat", x)
     from numpygrad.ops.indexing import take
 
     if axis is None:
@@ -159,6 +165,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
     ShapeError
         If the number of elements differs.
     """
+    x = as_array("reshape", x)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     size, known = x.size, math.prod(n for n in shape if n != -1)
     if shape.count(-1) == 1 and known and size % known == 0:
@@ -181,6 +188,7 @@ def roll(
     x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None
 ) -> Array:
     """`x` with elements moved on by `shift`, those beyond the end coming in at the start."""
+    x = as_array("roll", x)
     if axis is None:
         return reshape(roll(reshape(x, (-1,)), shift, axis=0), x.shape)
     axes = tuple(
@@ -194,6 +202,7 @@ def roll(
 
 def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
     """`x` without the axes `axis`, which have length 1; a view."""
+    x = as_array("squeeze", x)
     axes = normalized_axes("squeeze", axis, x.ndim)
     if any(x.shape[a] != 1 for a in axes):
         raise ShapeError(f"squeeze() of axes {axis} of shape {x.shape}: their length is not 1")
@@ -204,6 +213,8 @@ def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     """The arrays, of one shape, joined along a new axis."""
     if not arrays:
         raise ShapeError("stack() needs at least one array")
+    if [type(x) for x in arrays].count(Array) != len(arrays):
+        arrays = promoted("stack", *arrays)
     shape = arrays[0].shape
     if [x.shape for x in arrays].count(shape) != len(arrays):
         shapes = " and ".join(str(s) for s in {x.shape for x in arrays})
@@ -213,6 +224,7 @@ def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
 
 def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
     """`x` as a whole repeated `repetitions` times along each axis."""
+    x = as_array("tile", x)
     ndim = max(x.ndim, len(repetitions))
     shape = (1,) * (ndim - x.ndim) + x.shape
     times = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
@@ -224,6 +236,7 @@ def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
 
 def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The slices of `x` along `axis`; views."""
+    x = as_array("unstack", x)
     axis = normalized_axis("unstack", axis, x.ndim)
     before = (slice(None),) * axis
     return tuple(x[(*before, i)] for i in range(x.shape[axis]))

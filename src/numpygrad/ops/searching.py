@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import apply, apply_one, promoted
+from numpygrad._dispatch import apply, apply_one, as_array, promoted
 from numpygrad._op import REAL_KINDS, discrete, linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
@@ -31,12 +31,14 @@ def _require_elements(name: str, x: Array, axis: int | None) -> None:
 
 def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Number of elements over `axis` that are not zero."""
+    x = as_array("count_nonzero", x)
     axes = normalized_axes("count_nonzero", axis, x.ndim)
     return apply_one(count_nonzero, x, axis=axes, keepdims=keepdims)
 
 
 def nonzero(x: Array, /) -> tuple[Array, ...]:
     """Indices of the elements that are not zero, in row-major order: an array for each axis."""
+    x = as_array("nonzero", x)
     if not x.ndim:
         raise ShapeError("nonzero() of a 0-d array; reshape it to one dimension")
     found = x._type.xp.nonzero(x._data)

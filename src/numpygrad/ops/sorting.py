@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply_one
+from numpygrad._dispatch import apply_one, as_array
 from numpygrad._op import REAL_KINDS, discrete
 from numpygrad.ops.indexing import take_along_axis
 from numpygrad.ops.manipulation import normalized_axis
@@ -11,6 +11,7 @@ from numpygrad.ops.manipulation import normalized_axis
 
 def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """Indices that sort `x` along `axis`."""
+    x = as_array("argsort", x)
     axis = normalized_axis("argsort", axis, x.ndim)
     return apply_one(argsort, x, axis=axis, descending=descending, stable=stable)
 

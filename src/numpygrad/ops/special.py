@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply_one, apply_unary
+from numpygrad._dispatch import apply_one, apply_unary, as_array
 from numpygrad._kernels import unreduce
 from numpygrad._op import NONZERO, elementwise, nonlinear
 from numpygrad.ops.elementwise import tanh
@@ -34,12 +34,14 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
 
 def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """`log(sum(exp(x)))` over `axis`, without overflow. The derivative of all -inf is uniform."""
+    x = as_array("logsumexp", x)
     axes = normalized_axes("logsumexp", axis, x.ndim)
     return apply_one(logsumexp, x, axis=axes, keepdims=keepdims)
 
 
 def log_softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`log(softmax(x))` over `axis`, without underflow."""
+    x = as_array("log_softmax", x)
     return apply_one(log_softmax, x, axis=normalized_axes("log_softmax", axis, x.ndim))
 
 
@@ -55,6 +57,7 @@ def sigmoid(x: Array, /) -> Array:
 
 def softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`exp(x) / sum(exp(x))` over `axis`, without overflow; uniform of all -inf."""
+    x = as_array("softmax", x)
     return apply_one(softmax, x, axis=normalized_axes("softmax", axis, x.ndim))
 
 

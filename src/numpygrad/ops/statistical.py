@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply_one, convert
+from numpygrad._dispatch import apply_one, as_array, convert
 from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
 from numpygrad._kernels import unreduce
 from numpygrad._op import POSITIVE, REAL_KINDS, linear, nonlinear
@@ -51,6 +51,7 @@ def cumulative_prod(
 
     The derivative is exact where elements are zero.
     """
+    x = as_array("cumulative_prod", x)
     x = _accumulated(x, dtype)
     axis = _only_axis("cumulative_prod", axis, x.ndim)
     return _kept(x, apply_one(cumulative_prod, x, axis=axis, include_initial=include_initial))
@@ -65,6 +66,7 @@ def cumulative_sum(
     include_initial: bool = False,
 ) -> Array:
     """Sums of the elements so far along `axis`, with a leading 0 if `include_initial`."""
+    x = as_array("cumulative_sum", x)
     x = _accumulated(x, dtype)
     axis = _only_axis("cumulative_sum", axis, x.ndim)
     return _kept(x, apply_one(cumulative_sum, x, axis=axis, include_initial=include_initial))
@@ -80,11 +82,13 @@ def _only_axis(name: str, axis: int | None, ndim: int) -> int:
 
 def max(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The maximum over `axis`; NaN if any element is. Ties share the derivative equally."""
+    x = as_array("max", x)
     return apply_one(max, x, axis=_not_empty("max", x, axis), keepdims=keepdims)
 
 
 def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The minimum over `axis`; NaN if any element is. Ties share the derivative equally."""
+    x = as_array("min", x)
     return apply_one(min, x, axis=_not_empty("min", x, axis), keepdims=keepdims)
 
 
@@ -97,6 +101,7 @@ def _not_empty(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
 
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The mean over `axis`; NaN of no elements."""
+    x = as_array("mean", x)
     x = _as_floating(x)
     return sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
 
@@ -109,6 +114,7 @@ def prod(
     x: Array, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False
 ) -> Array:
     """The product over `axis`. The derivative is exact where elements are zero."""
+    x = as_array("prod", x)
     x = _accumulated(x, dtype)
     axes = normalized_axes("prod", axis, x.ndim)
     return _kept(x, apply_one(prod, x, axis=axes, keepdims=keepdims))
@@ -121,6 +127,7 @@ def std(
 
     The derivative where it is 0 is taken as 0.
     """
+    x = as_array("std", x)
     x = _real_floating("std", x)
     axes = normalized_axes("std", axis, x.ndim)
     return apply_one(std, x, axis=axes, correction=correction, keepdims=keepdims)
@@ -137,6 +144,7 @@ def sum(
     >>> npg.sum(npg.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Array([4., 6.])
     """
+    x = as_array("sum", x)
     if dtype is not None or not x._type.is_floating:
         x = _accumulated(x, dtype)
     if axis is not None:
@@ -149,6 +157,7 @@ def var(
     x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
 ) -> Array:
     """The variance over `axis`, of `n - correction` degrees of freedom."""
+    x = as_array("var", x)
     x = _real_floating("var", x)
     deviation = x - mean(x, axis=axis, keepdims=True)
     freedom = _freedom(_count(x, axis), correction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply_one
+from numpygrad._dispatch import apply_one, as_array
 from numpygrad._op import discrete
 from numpygrad.ops.elementwise import positive
 from numpygrad.ops.manipulation import concat, normalized_axes, normalized_axis
@@ -12,11 +12,13 @@ from numpygrad.typing import Axis
 
 def all(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether all elements over `axis` are true, or not zero; true of no elements."""
+    x = as_array("all", x)
     return apply_one(all, x, axis=normalized_axes("all", axis, x.ndim), keepdims=keepdims)
 
 
 def any(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether any element over `axis` is true, or not zero; false of no elements."""
+    x = as_array("any", x)
     return apply_one(any, x, axis=normalized_axes("any", axis, x.ndim), keepdims=keepdims)
 
 
@@ -30,6 +32,7 @@ def diff(
     append: Array | None = None,
 ) -> Array:
     """Differences of neighbours along `axis`, `n` times; of `x` between `prepend` and `append`."""
+    x = as_array("diff", x)
     axis = normalized_axis("diff", axis, x.ndim)
     if n < 0:
         raise ValueError(f"diff() needs n >= 0, got {n}")
