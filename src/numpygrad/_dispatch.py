@@ -25,36 +25,36 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
     """`apply(function, x)` for an elementwise op; the eager fast path for real floating arrays."""
-    if (
-        type(x) is Array
-        and not _modes.unusual
-        and (simple := x._type.simple.get(function)) is not None
-    ):
-        type_ = x._type
-        out = new()
-        out._data = data = simple(x._data)
-        out._type = type_
-        out._alias = None
-        parent = x._node
-        if parent is None:
-            out._node = None
-            return out
-        op = TABLE[function]
-        (save_input,), save_output = op.unary_plan  # type: ignore[misc]  # of one operand
-        node = Node()
-        node.sequence = tick()
-        node.op = op
-        node.type = type_
-        node.shape = parent.shape
-        node.parent1 = parent
-        node.input1 = x if save_input else None
-        if save_output:
-            node.output = data
-            node.alias = None
-        node.fits = True
-        out._node = node
+    try:
+        type_ = x._type  # type: ignore[union-attr]  # what is no Array is caught
+        simple = type_.simple[function]
+    except (AttributeError, KeyError):
+        return apply_one(function, x)
+    if _modes.unusual:
+        return apply_one(function, x)
+    out = new()
+    out._data = data = simple(x._data)  # type: ignore[union-attr]  # an Array, as above
+    out._type = type_
+    out._alias = None
+    parent = x._node  # type: ignore[union-attr]  # an Array, as above
+    if parent is None:
+        out._node = None
         return out
-    return apply_one(function, x)
+    op = TABLE[function]
+    (save_input,), save_output = op.unary_plan  # type: ignore[misc]  # of one operand
+    node = Node()
+    node.sequence = tick()
+    node.op = op
+    node.type = type_
+    node.shape = parent.shape
+    node.parent1 = parent
+    node.input1 = x if save_input else None
+    if save_output:
+        node.output = data
+        node.alias = None
+    node.fits = True
+    out._node = node
+    return out
 
 
 def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> Array:
