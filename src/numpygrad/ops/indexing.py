@@ -24,21 +24,14 @@ from numpygrad.typing import Key, Shape
 
 
 def getitem(x: Array, key: Key) -> Array:
-    """`x[key]` as NumPy means it: a view for basic keys, a copy for integer arrays and masks."""
+    """`x[key]` as NumPy means it: a view for basic keys, a copy for integer arrays and masks.
+
+    The way where views are memory is written out: by `apply_one` it takes 2.5 us, so 1.1.
+    """
     type_ = x._type
-    if type_.fast is not None and not _modes.unusual and is_basic(key):
-        return _select_memory(x, key)
-    if not is_basic(key):
-        key = as_raw_key(x, key)
-        _require_axes(x, key)
-        if not is_basic(key):
-            return apply_one(gather, x, key=key)
-    _require_axes(x, key)
-    return apply_one(select, x, key=key)
-
-
-def _select_memory(x: Array, key: Any) -> Array:
-    """`select` where views are memory, written out: 1.2 us, by way of `apply_one` 2.5."""
+    basic = type(key) is slice or type(key) is int or is_basic(key)
+    if not basic or type_.fast is None or _modes.unusual:
+        return _getitem_by_op(x, key)
     if type(x._data) is not np.ndarray:
         x._data = x.data  # a 0-d result of NumPy, given memory to be viewed
     data = x._data[key]
@@ -53,7 +46,7 @@ def _select_memory(x: Array, key: Any) -> Array:
     alias.params = params
     out = new()
     out._data = data
-    out._type = type_ = x._type
+    out._type = type_
     out._alias = alias
     parent = x._node
     if parent is None:
@@ -75,6 +68,14 @@ def _select_memory(x: Array, key: Any) -> Array:
     if len(views) > storage.prune_at:
         storage.prune()
     return out
+
+
+def _getitem_by_op(x: Array, key: Key) -> Array:
+    """`x[key]` by the ops `select` and `gather`."""
+    if not is_basic(key):
+        key = as_raw_key(x, key)
+    _require_axes(x, key)
+    return apply_one(select if is_basic(key) else gather, x, key=key)
 
 
 def item_at(x: Array, /, *, key: Any) -> Array:
