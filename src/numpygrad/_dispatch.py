@@ -257,7 +257,8 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
             arrays.append(_scalar_operand(x, dtype, device.type(dtype)))
         elif isinstance(x, (np.ndarray, np.generic)):
             type_ = device.type(as_dtype(x.dtype))
-            arrays.append(wrap(from_numpy(np.asarray(x), type_), type_))
+            # A copy: nobody would know of a later write into the ndarray.
+            arrays.append(wrap(from_numpy(np.array(x), type_), type_))
         elif backend_of_raw(x) is device.backend:
             arrays.append(wrap(x, device.type_of(x)))
         else:
@@ -269,7 +270,11 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
 
 def as_array(name: str, x: Operand) -> Array:
     """`x` as an Array: itself, or made of a NumPy array or a scalar; else a `TypeError`."""
-    return x if type(x) is Array else as_arrays(name, (x,))[0]
+    if type(x) is Array:
+        return x
+    (made,) = as_arrays(name, (x,))
+    # A scalar's array is kept for others to use, so it is not given to be viewed and written to.
+    return wrap(made._type.xp.asarray(made._data, copy=True), made._type)
 
 
 def _scalar_operand(x: Any, dtype: DType, type_: ArrayType) -> Array:

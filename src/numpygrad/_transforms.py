@@ -69,7 +69,7 @@ def _inputs(tree: Tree) -> list[Array]:
                 f"derivatives are taken with respect to floating arrays, not {x.dtype}; "
                 "convert with x.astype(npg.float64)"
             )
-        own = wrap(x._data, x._type)
+        own = _copied(x)  # of its own memory: what is written to one of them the other must not see
         if x._node is None or not _modes.is_grad_enabled():
             own._node = leaf(x._type, x.shape)
         else:
@@ -142,7 +142,13 @@ def _detached(tree: Tree, nested: bool) -> Tree:
 
 
 def _cut(y: Any) -> Any:
-    return wrap(y._data, y._type) if isinstance(y, Array) else y
+    """A tracked array's values alone, in memory of their own: its node may have saved them."""
+    return _copied(y) if isinstance(y, Array) and y._node is not None else y
+
+
+def _copied(x: Array) -> Array:
+    backend = x._type.backend
+    return wrap(x._type.xp.asarray(x._data, copy=True) if backend.mutable else x._data, x._type)
 
 
 def value_and_grad(

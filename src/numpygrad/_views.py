@@ -9,6 +9,7 @@ no value saved earlier changes under a node.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from typing import Any, cast
 
 from numpygrad import _modes
@@ -21,7 +22,7 @@ from numpygrad._storage import View, attach_view, storage_of
 from numpygrad.errors import DerivativeError, DTypeError, ShapeError, VersionError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.indexing import as_raw_key, put, region_shape, select
-from numpygrad.ops.manipulation import broadcast_to, undo
+from numpygrad.ops.manipulation import broadcast_to, reshape, undo
 from numpygrad.typing import Key
 
 
@@ -29,7 +30,13 @@ def detach(x: Array) -> Array:
     """The same values and memory, without history."""
     x._data = x.data  # a 0-d result of NumPy is given memory to be shared
     out = wrap(x._data, x._type)
-    attach_view(out, x, detach, {})
+    if x._type.backend.mutable:
+        # Memory is shared as it is; a reference to `x` would keep its whole history alive.
+        storage = storage_of(x)
+        out._alias = storage
+        storage.views.append(weakref.ref(out))
+    else:
+        attach_view(out, x, detach, {})
     return out
 
 
@@ -44,6 +51,8 @@ def write(x: Array, key: Key, value: Operand) -> None:
     raw_key = as_raw_key(x, key)
     region = region_shape(x, raw_key)
     _require_broadcast("setitem", operand, region)
+    if operand.ndim > len(region):  # leading axes of length 1, which JAX refuses
+        operand = reshape(operand, operand.shape[operand.ndim - len(region) :])
     stamp = tick()
     if not _is_recorded(x, operand):
         _write_memory(x, raw_key, operand, "setitem", stamp)
@@ -69,6 +78,8 @@ def update(x: Array, name: str, other: Operand) -> Array:
             shared = True
         result = BY_NAME[name].function(_snapshot(x), _snapshot(operand) if shared else operand)
         result = _fitted(f"in-place {name}", x, result)
+    if x._node is not None and x._alias is not None:
+        x._node.alias = x._alias.storage  # a view taken of the snapshot made it look elsewhere
     if result.shape != x.shape:
         raise ShapeError(
             f"in-place {name} of shape {x.shape} with {operand.shape} would give {result.shape}, "
@@ -132,17 +143,26 @@ def _is_recorded(x: Array, value: Array) -> bool:
         return False
     if value._node is not None:
         return True
-    return x._node is not None and not _is_leaf(_root(x))
+    return x._node is not None and not any(map(_is_leaf, _chain(x)))
 
 
-def _root(x: Array) -> Array:
-    while isinstance(x._alias, View):
-        x = x._alias.parent
-    return x
+def _chain(x: Array) -> list[Array]:
+    """`x`, what it is a view of, and so on to the root."""
+    chain = [x]
+    while isinstance(chain[-1]._alias, View):
+        chain.append(chain[-1]._alias.parent)
+    return chain
 
 
 def _is_leaf(x: Array) -> bool:
     return x._node is not None and x._node.op is None
+
+
+def _is_detached(x: Array) -> bool:
+    """Whether `x` is the detached alias of another array."""
+    if isinstance(x._alias, View):
+        return x._alias.function is detach
+    return x._alias is not None and x._alias.storage.root() is not x
 
 
 def _snapshot(x: Array) -> Array:
@@ -170,15 +190,14 @@ def _write_memory(x: Array, key: Any, value: Array, name: str, stamp: int) -> No
 
 def _require_recordable(x: Array, name: str) -> None:
     """Refuse a write that cannot be part of the graph, before anything changes."""
-    root = _root(x)
-    if _is_leaf(root):
+    aliases = [*_chain(x), *storage_of(x).live_views()]
+    if any(map(_is_leaf, aliases)):
         raise VersionError(
             f"in-place {name} of a tracked value into a leaf that requires grad: the leaf's own "
             "value would be lost. Write into a copy, as in x = x + 0, or under no_grad()"
         )
     _refuse_read_only(x)
-    aliases = [x, *storage_of(x).live_views()]
-    if any(isinstance(a._alias, View) and a._alias.function is detach for a in aliases):
+    if any(map(_is_detached, aliases)):
         raise DerivativeError(
             f"in-place {name} under recording into an array with a detached alias is not "
             "supported; write under no_grad(), or into a copy"
@@ -210,7 +229,9 @@ def _replace(x: Array, value: Array, *, keep_nodes: bool) -> None:
     _become(root, value, keep_nodes)
     for view_array in storage.live_views():
         alias = cast("View", view_array._alias)
-        derived = alias.function(_snapshot(alias.parent), **alias.params)
+        parent = _snapshot(alias.parent)
+        parent._alias = alias.parent._alias  # so that its node goes on looking at this storage
+        derived = alias.function(parent, **alias.params)
         _become(view_array, derived, keep_nodes)
 
 

@@ -314,7 +314,7 @@ def pow(x1: Operand, x2: Operand, /) -> Array:
 
     The derivative is 0 where its limit is: of `x**0`, of `0**y` to `y` for positive `y`.
     """
-    if type(x2) is int and x2 == 2 and type(x1) is Array:
+    if type(x2) is int and x2 == 2 and type(x1) is Array and x1._type.is_floating:
         return square(x1)
     return apply(pow, x1, x2)
 

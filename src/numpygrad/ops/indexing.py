@@ -169,6 +169,8 @@ def _require_axes(x: Array, key: Any) -> None:
 def as_raw_key(x: Array, key: Any) -> Any:
     """`key` as the kernels take it: plain ints and slices, raw arrays of the device of `x`.
 
+    Arrays are copied: a node keeps the key, and nobody would know of a later write into it.
+
     Raises
     ------
     IndexError
@@ -196,7 +198,9 @@ def _as_raw_key(x: Array, key: Any) -> Any:
                 f"an index on {key.device!r} of an array on {x.device!r}; move it with .to()"
             )
         _require_index_dtype(key.dtype)
-        return int(key) if key.ndim == 0 and key.dtype.kind in "iu" else key._data
+        if key.ndim == 0 and key.dtype.kind in "iu":
+            return int(key)
+        return x._type.xp.asarray(key._data, copy=True)
     if isinstance(key, (np.ndarray, Sequence)) and not isinstance(key, str):
         values = np.asarray(
             [k.numpy() if isinstance(k, Array) else k for k in key]
@@ -208,7 +212,7 @@ def _as_raw_key(x: Array, key: Any) -> Any:
         _require_index_dtype(values.dtype)
         return _raw_array(x, values)
     if hasattr(key, "dtype") and x._type.backend.is_raw(key):
-        return key
+        return x._type.xp.asarray(key, copy=True)
     try:
         return operator.index(key)
     except TypeError as error:
@@ -224,7 +228,7 @@ def _require_index_dtype(dtype: Any) -> None:
 
 def _raw_array(x: Array, values: np.ndarray[Any, Any]) -> Any:
     type_ = x.device.type(values.dtype)
-    return type_.xp.asarray(values, dtype=type_.raw_dtype, device=type_.device.raw)
+    return type_.xp.asarray(np.array(values), dtype=type_.raw_dtype, device=type_.device.raw)
 
 
 def _axes_taken(key: Any) -> int:

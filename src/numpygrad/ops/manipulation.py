@@ -66,7 +66,11 @@ def broadcast_to(x: Array, /, shape: Shape) -> Array:
     x = as_array("broadcast_to", x)
     shape = tuple(shape)
     extra = len(shape) - x.ndim
-    if extra < 0 or any(n not in (1, m) for n, m in zip(x.shape, shape[extra:], strict=True)):
+    if (
+        extra < 0
+        or any(n < 0 for n in shape)
+        or any(n not in (1, m) for n, m in zip(x.shape, shape[extra:], strict=True))
+    ):
         raise ShapeError(f"broadcast_to() of shape {x.shape} to {shape} does not fit")
     return apply_one(broadcast_to, x, shape=shape)
 
@@ -170,7 +174,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
     size, known = x.size, math.prod(n for n in shape if n != -1)
     if shape.count(-1) == 1 and known and size % known == 0:
         shape = tuple(size // known if n == -1 else n for n in shape)
-    if -1 in shape or math.prod(shape) != size:
+    if any(n < 0 for n in shape) or math.prod(shape) != size:
         raise ShapeError(f"reshape() of {size} elements in shape {x.shape} to {shape} does not fit")
     if not copy:
         if not is_contiguous(x):
