@@ -881,5 +881,5 @@ def test_repr_shows_only_what_is_not_default(promised_device: str) -> None:
     assert repr(npg.array([1.0, 2.0])) == "Array([1., 2.])"
     x = npg.array([1.0], dtype="float32", requires_grad=True)
     assert repr(x) == "Array([1.], dtype=float32, requires_grad=True)"
-    other = {"cpu": "jax:cpu", "jax:cpu": "numpy:cpu"}[promised_device]
+    other = {"cpu": "strict:cpu", "jax:cpu": "numpy:cpu"}[promised_device]
     assert "device='" in repr(npg.array([1.0], device=other))
