@@ -4,8 +4,7 @@ A rule's parameter names say what it reads, and so what a node saves:
 
 ==================== ====================================================================
 ``xp``               the namespace to compute in: a backend's, or numpygrad itself
-``g``                the cotangent of the output; an elementwise rule that names it gives the
-                     product of cotangent and partial itself, and serves the tangent as well
+``g``                the cotangent of the output (linear and nonlinear ops only)
 ``y``                the output
 an array's name      that operand, e.g. ``x``, ``x1``
 ``<array>_shape``    only the shape of the rule's own operand; ``<array>_dtype`` and
@@ -233,7 +232,8 @@ class Op:
             )
         if taken := {"xp", "g", "y", "index"} & {*self.arrays, *self.parameters}:
             raise TypeError(f"{self.name}: the name {taken} of a parameter has a meaning in rules")
-        everywhere = {"xp", "g", "y", *self.arrays, *self.parameters}
+        everywhere = {"xp", "y", *self.arrays, *self.parameters}
+        everywhere |= {"g"} if self.kind != "elementwise" else set()
         for i, own in enumerate(self.arrays[: len(self.rules)]):
             known = everywhere | {f"{own}_{what}" for what in AVALS}
             known |= {"index"} if self.variadic else set()
@@ -341,7 +341,7 @@ def _bind(rule: Rule, readers: list[Reader]) -> Pull:
 
 def _pullback(op: Op, index: int, rule: Rule, mode: Mode) -> Pull:
     reads = op.reads(index)
-    if op.kind == "elementwise" and "g" not in reads:
+    if op.kind == "elementwise":
         if mode is Mode.RAW and not op.is_complex and (short := _short_product(op, rule, reads)):
             return short
         pull = _product(rule, _bind(rule, _readers(op, index, mode)), reads, mode)

@@ -407,9 +407,9 @@ def _conj_sign(xp: Any, x: Any) -> Any:
     return xp.conj(x) / xp.where(size == 0, 1.0, size)
 
 
-def _share(xp: Any, g: Any, ahead: Any, level: Any) -> Any:
-    """`g` where this operand is ahead, half of it at a tie, else 0, even if `g` is infinite."""
-    return xp.where(ahead, g, xp.where(level, 0.5 * g, 0.0))
+def _share(xp: Any, ahead: Any, level: Any, dtype: Any) -> Any:
+    """1 where this operand is ahead, half at a tie, else 0; `where` takes NumPy twice as long."""
+    return xp.astype(ahead, dtype) + xp.astype(level, dtype) * 0.5
 
 
 def _ratio(xp: Any, part: Any, whole: Any) -> Any:
@@ -479,15 +479,15 @@ discrete(bitwise_xor, kinds="biu")
 discrete(ceil, kinds=REAL_KINDS)
 elementwise(
     clip_low,
-    lambda xp, g, x, bound: xp.where(x >= bound, g, 0.0),
-    lambda xp, g, x, bound: xp.where(x < bound, g, 0.0),
+    lambda xp, x, bound: xp.astype(x >= bound, x.dtype),
+    lambda xp, x, bound: xp.astype(x < bound, x.dtype),
     masks=True,
     kinds=REAL_KINDS,
 )
 elementwise(
     clip_high,
-    lambda xp, g, x, bound: xp.where(x <= bound, g, 0.0),
-    lambda xp, g, x, bound: xp.where(x > bound, g, 0.0),
+    lambda xp, x, bound: xp.astype(x <= bound, x.dtype),
+    lambda xp, x, bound: xp.astype(x > bound, x.dtype),
     masks=True,
     kinds=REAL_KINDS,
 )
@@ -541,15 +541,15 @@ discrete(logical_or)
 discrete(logical_xor)
 elementwise(
     maximum,
-    lambda xp, g, x1, x2: _share(xp, g, x1 > x2, x1 == x2),
-    lambda xp, g, x1, x2: _share(xp, g, x2 > x1, x1 == x2),
+    lambda xp, x1, x2: _share(xp, x1 > x2, x1 == x2, x1.dtype),
+    lambda xp, x1, x2: _share(xp, x2 > x1, x1 == x2, x1.dtype),
     masks=True,
     kinds=REAL_KINDS,
 )
 elementwise(
     minimum,
-    lambda xp, g, x1, x2: _share(xp, g, x1 < x2, x1 == x2),
-    lambda xp, g, x1, x2: _share(xp, g, x2 < x1, x1 == x2),
+    lambda xp, x1, x2: _share(xp, x1 < x2, x1 == x2, x1.dtype),
+    lambda xp, x1, x2: _share(xp, x2 < x1, x1 == x2, x1.dtype),
     masks=True,
     kinds=REAL_KINDS,
 )
