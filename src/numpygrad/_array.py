@@ -14,7 +14,7 @@ from numpygrad import _modes
 from numpygrad._backend import ArrayType, Device, default_device
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, bool_
 from numpygrad._node import Node, leaf, tick
-from numpygrad._op import BY_NAME, Op, Plan
+from numpygrad._op import BY_NAME, Op
 from numpygrad.errors import DTypeError, GraphError
 from numpygrad.typing import Axis, DTypeLike, Key, RawArray, Scalar, Shape
 
@@ -64,10 +64,10 @@ def _arithmetic(name: str) -> BinaryMethod:
     test holds their answers together.
     """
     op: Op | None = None
-    plans: tuple[Plan, ...] = ()
+    saves: tuple[tuple[bool, bool, bool], ...] = ()
 
     def operator(self: Array, other: Operand, /) -> Array:
-        nonlocal op, plans
+        nonlocal op, saves
         type_ = self._type
         fast = type_.fast
         if fast is None or _modes.unusual:
@@ -95,8 +95,11 @@ def _arithmetic(name: str) -> BinaryMethod:
             out._node = None
             return out
         if op is None:
-            op = BY_NAME[name]
-            plans = tuple(op.plan(t) for t in ((True, False), (False, True), (True, True)))
+            row = BY_NAME[name]
+            plans = [row.plan(t) for t in ((True, False), (False, True), (True, True))]
+            # Plain tuples unpack faster than named ones; set before `op`, for other threads.
+            saves = tuple((p.inputs[0], p.inputs[1], p.output) for p in plans)
+            op = row
         node = Node()
         node.sequence = tick()
         node.op = op
@@ -104,15 +107,15 @@ def _arithmetic(name: str) -> BinaryMethod:
         node.parent1 = node1
         node.parent2 = node2
         if node2 is None:
-            (save1, save2), save_output = plans[0]
+            save1, save2, save_output = saves[0]
             shape = node1.shape if other is found else data.shape  # type: ignore[union-attr]  # one is a node
             fits = shape == node1.shape  # type: ignore[union-attr]  # the same
         elif node1 is None:
-            (save1, save2), save_output = plans[1]
+            save1, save2, save_output = saves[1]
             shape = data.shape
             fits = shape == node2.shape
         else:
-            (save1, save2), save_output = plans[2]
+            save1, save2, save_output = saves[2]
             shape = node1.shape
             fits = shape == node2.shape
             if not fits:

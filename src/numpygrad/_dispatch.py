@@ -41,7 +41,7 @@ def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
         out._node = None
         return out
     op = TABLE[function]
-    (save_input,), save_output = op.unary_plan  # type: ignore[misc]  # of one operand
+    save_input, save_output = op.unary_saves
     node = Node()
     node.sequence = tick()
     node.op = op
@@ -84,7 +84,7 @@ def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> A
         out._node = None
         record(op, out, (x,), params)
     else:
-        (save_input,), save_output = op.unary_plan  # type: ignore[misc]  # of one operand
+        save_input, save_output = op.unary_saves
         node = Node()
         node.sequence = tick()
         node.op = op
@@ -185,7 +185,7 @@ def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]
     conjugates = type_.is_complex
     node = Node()
     if op.width == 1:
-        plan: Plan = op.unary_plan  # type: ignore[assignment]  # of one operand
+        plan: Plan = op.plan((True,))
         node.parent1 = operands[0]._node
         node.input1 = operands[0] if plan.inputs[0] else None
     elif op.width == 2:

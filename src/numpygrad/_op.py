@@ -116,7 +116,7 @@ class Op:
         "pull_sets",
         "rules",
         "sparse",
-        "unary_plan",
+        "unary_saves",
         "variadic",
         "view",
         "width",
@@ -156,7 +156,11 @@ class Op:
         self.width = min(WIDE, WIDE if self.variadic else len(self.arrays))
         self.pull_sets: list[tuple[Pull | None, ...]] = [()] * len(Mode)
         self.is_plain = not (self.variadic or masks or sparse or self.name == "transfer")
-        self.unary_plan = self.plan((True,)) if len(self.rules) == 1 else None
+        # A plain tuple, as it unpacks faster than a named one.
+        self.unary_saves = (False, False)
+        if len(self.rules) == 1 and not self.variadic:
+            plan = self.plan((True,))
+            self.unary_saves = (plan.inputs[0], plan.output)
         self.is_complex = False
         self._conjugating: Op | None = None
         self._forward: Pull | None = None
