@@ -164,6 +164,16 @@ def test_integers_promote_to_the_default_float(op: Op, dtype: str, device: str) 
         assert op.function(x).dtype == npg.float64
 
 
+def test_ops_on_sequences_keep_nothing_for_each_length() -> None:
+    x = npg.array(1.0, requires_grad=True)
+    for length in range(1, 40):
+        npg.stack([x] * length).sum().backward()
+
+    op = BY_NAME["stack"]
+    assert len(op._plans) == 1
+    assert sum(map(len, op._pulls.values())) < 4 * 2 * 40
+
+
 def test_a_wrong_rule_is_found() -> None:
     """The laws themselves: with any rule of any row made wrong, the first one fails."""
     unnoticed = []

@@ -195,14 +195,17 @@ def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]
         node.input1 = x1 if plan.inputs[0] else None
         node.input2 = x2 if plan.inputs[1] else None
         fits = x1._data.shape == shape and x2._data.shape == shape
+    elif op.variadic:
+        node.parent1 = tuple([x._node for x in operands])
+        plan = op.plan(())
+        node.input1 = tuple(operands) if plan.inputs[0] else (None,) * len(operands)
+        node.shapes = tuple([x._data.shape for x in operands])
     else:
         node.parent1 = tuple([x._node for x in operands])
         plan = op.plan(tuple([x._node is not None for x in operands]))
         kept = zip(operands, plan.inputs, strict=True)
         node.input1 = tuple([x if save else None for x, save in kept])
-        fits = op.variadic
-        if op.variadic:
-            node.shapes = tuple([x._data.shape for x in operands])
+        fits = False
     for x in operands:
         conjugates = conjugates or x._type.is_complex
     node.sequence = tick()

@@ -149,7 +149,7 @@ class Op:
         self.arrays, self.parameters, self.variadic = _operands(function)
         self.domain = (domain,) * len(self.arrays) if isinstance(domain, Domain) else tuple(domain)
         self._plans: dict[tuple[bool, ...], Plan] = {}
-        self._pulls: dict[tuple[Mode, int], tuple[Pull | None, ...]] = {}
+        self._pulls: dict[Mode, tuple[Pull | None, ...]] = {}
         self.differentiable = kind != "discrete"
         self.keeps_shape = kind == "elementwise" and len(self.arrays) == 1
         self._check()
@@ -190,13 +190,16 @@ class Op:
         return () if rule is None else _parameters(rule)
 
     def plan(self, tracked: tuple[bool, ...]) -> Plan:
-        """What to save when the operands marked in `tracked` are tracked."""
+        """What to save when the operands marked in `tracked` are tracked.
+
+        Of an op on a sequence of arrays `tracked` is left empty: its rule reads the same of all.
+        """
         plan = self._plans.get(tracked)
         if plan is None:
-            names = {name for i, t in enumerate(tracked) if t for name in self.reads(i)}
-            arrays = self.arrays if not self.variadic else self.arrays * len(tracked)
+            marked = (True,) if self.variadic else tracked
+            names = {name for i, t in enumerate(marked) if t for name in self.reads(i)}
             plan = self._plans[tracked] = Plan(
-                inputs=tuple(name in names for name in arrays),
+                inputs=tuple(name in names for name in self.arrays),
                 output="y" in names,
             )
         return plan
@@ -207,14 +210,17 @@ class Op:
         return self.pull_sets[mode]
 
     def pulls(self, mode: Mode, count: int) -> tuple[Pull | None, ...]:
-        """The pullback to each of `count` operands, bound to its readers."""
-        pulls = self._pulls.get((mode, count))
-        if pulls is None:
-            pulls = self._pulls[mode, count] = tuple(
+        """The pullbacks to `count` operands and perhaps to further ones, bound to their readers."""
+        known = self._pulls.get(mode, ())
+        if len(known) < count:
+            # Of a sequence of arrays, twice as many: lengths may grow by one, a loop's step each.
+            enough = max(count, 2 * len(known)) if self.variadic else count
+            more = (
                 _pullback(self, i, rule, mode) if (rule := self.rule(i)) is not None else None
-                for i in range(count)
+                for i in range(len(known), enough)
             )
-        return pulls
+            known = self._pulls[mode] = (*known, *more)
+        return known
 
     @property
     def forward(self) -> Pull:
