@@ -120,6 +120,21 @@ def test_repeated_places_give_the_gradient_to_the_last_value_written(device: str
     assert x.grad.tolist() == [0.0, 1.0, 1.0]
 
 
+def test_gradients_of_two_arguments_share_no_memory(device: str) -> None:
+    a, b = npg.grad(lambda x, y: (2.0 * (x + y)).sum(), (0, 1))(npg.ones(2), npg.ones(2))
+    a[0] = 7.0
+
+    assert b.tolist() == [2.0, 2.0]
+
+
+def test_detaching_again_and_again_keeps_nothing() -> None:
+    x = leaf(1.0)
+    for _ in range(1000):
+        x.detach()
+
+    assert len(x._alias.storage.views) < 100
+
+
 def test_detach_does_not_keep_the_history_alive() -> None:
     x = leaf(1.0)
     y = x * 2.0

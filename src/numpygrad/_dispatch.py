@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE, Op, Plan
 from numpygrad._storage import attach_view
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
-from numpygrad.typing import RawArray
-
-F = TypeVar("F", bound=Callable[..., Any])
+from numpygrad.typing import RawArray, Shape
 
 
 def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
@@ -147,8 +145,8 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
             data = kernel(arrays[0]._data, arrays[1]._data)
         else:
             data = kernel(*[x._data for x in arrays], **params)
-    except (ValueError, TypeError) as error:
-        _explain(op, arrays, error)
+    except (ValueError, TypeError):
+        _explain(op, arrays)
         raise
     out = new()
     out._data = data
@@ -276,8 +274,10 @@ def as_array(name: str, x: Operand) -> Array:
     if type(x) is Array:
         return x
     (made,) = as_arrays(name, (x,))
-    # A scalar's array is kept for others to use, so it is not given to be viewed and written to.
-    return wrap(made._type.xp.asarray(made._data, copy=True), made._type)
+    if isinstance(x, (bool, int, float, complex)):
+        # A scalar's array is kept for others to use: not to be viewed and written to.
+        return wrap(made._type.xp.asarray(made._data, copy=True), made._type)
+    return made
 
 
 def _scalar_operand(x: Any, dtype: DType, type_: ArrayType) -> Array:
@@ -315,14 +315,17 @@ def promoted(name: str, *operands: Operand) -> list[Array]:
     return to_common_dtype(as_arrays(name, operands))
 
 
-def _explain(op: Op, arrays: Sequence[Array], error: Exception) -> None:
+def _explain(op: Op, arrays: Sequence[Array]) -> None:
     """Raise a `ShapeError` if a backend's error came from shapes that do not broadcast."""
-    shapes = [x.shape for x in arrays]
-    if op.kind not in ("elementwise", "discrete") or len(shapes) < 2:
-        return
+    if op.kind in ("elementwise", "discrete"):
+        require_broadcast(op.name, *(x.shape for x in arrays))
+
+
+def require_broadcast(name: str, *shapes: Shape, of: tuple[Shape, ...] = ()) -> None:
+    """`ShapeError`, with the shapes `of` the function's arrays, unless `shapes` broadcast."""
     try:
         np.broadcast_shapes(*shapes)
-    except ValueError:
+    except ValueError as error:
         raise ShapeError(
-            f"{op.name}() needs shapes that broadcast, got {' and '.join(map(str, shapes))}"
+            f"{name}() needs shapes that broadcast, got {' and '.join(map(str, of or shapes))}"
         ) from error

@@ -13,7 +13,7 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType
-from numpygrad._dispatch import apply, from_numpy
+from numpygrad._dispatch import convert, from_numpy
 from numpygrad._kernels import sum_to
 from numpygrad._node import RELEASED, Node
 from numpygrad._op import BY_NAME, Mode
@@ -259,7 +259,7 @@ def seed_for(y: Array, grad: Any) -> Array:
     if grad._type is not type_:
         if grad.device is not type_.device:
             grad = BY_NAME["transfer"].function(grad, type_.device)
-        grad = apply(BY_NAME["cast"].function, grad, dtype=type_.raw_dtype)
+        grad = convert(grad, type_.dtype)
     seed: Array = grad
     return seed
 
@@ -293,15 +293,25 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
         cotangents(y, y, recorded=False, retain_graph=True)
     seed = seed_for(y, grad)
     totals, _ = cotangents(y, seed, recorded=create_graph, retain_graph=retain_graph)
-    handed_out = {id(seed._data)}
+    owned = own_gradients(totals, seed, recorded=create_graph)
     with _accumulating:
-        for node, (g, owned) in totals.items():
-            gradient = _own(g, handed_out) if create_graph else _raw_own(node, g, owned, handed_out)
+        for node, gradient in owned.items():
             node.grad = gradient if node.grad is None else _sum(node.grad, gradient, create_graph)
 
 
 _accumulating = threading.Lock()
 """Threads may run backward over graphs that share leaves."""
+
+
+def own_gradients(
+    totals: dict[Node, tuple[Any, bool]], seed: Array, *, recorded: bool
+) -> dict[Node, Array]:
+    """Cotangents as Arrays that share memory neither with each other nor with anything else."""
+    handed_out = {id(seed._data)}
+    return {
+        node: _own(g, handed_out) if recorded else _raw_own(node, g, owned, handed_out)
+        for node, (g, owned) in totals.items()
+    }
 
 
 def _own(g: Array, handed_out: set[int]) -> Array:

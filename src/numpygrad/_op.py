@@ -153,7 +153,7 @@ class Op:
         self.differentiable = kind != "discrete"
         self.keeps_shape = kind == "elementwise" and len(self.arrays) == 1
         self._check()
-        self.width = min(WIDE, WIDE if self.variadic else len(self.arrays))
+        self.width = WIDE if self.variadic else min(len(self.arrays), WIDE)
         self.pull_sets: list[tuple[Pull | None, ...]] = [()] * len(Mode)
         self.is_plain = not (self.variadic or masks or sparse or self.name == "transfer")
         # A plain tuple, as it unpacks faster than a named one.
@@ -321,9 +321,9 @@ def _aval_reader(op: Op, index: int, what: str, mode: Mode) -> Reader:
     """Reader of the shape, dtype or type of operand `index`; of a sequence, all shapes."""
     if op.variadic:
         return lambda node, g: node.shapes
-    parent = attrgetter("parent1" if index == 0 else "parent2")
+    parent: Callable[[Node], Any] = attrgetter("parent1" if index == 0 else "parent2")
     if op.width == WIDE:
-        return lambda node, g: node.parent1[index].shape
+        parent = _wide_parent(index)
     if what == "shape":
         return lambda node, g: parent(node).shape
     if what == "type":
@@ -331,6 +331,10 @@ def _aval_reader(op: Op, index: int, what: str, mode: Mode) -> Reader:
     if mode.recorded:
         return lambda node, g: parent(node).type.dtype
     return lambda node, g: parent(node).type.raw_dtype
+
+
+def _wide_parent(index: int) -> Callable[[Node], Any]:
+    return lambda node: node.parent1[index]
 
 
 def _bind(rule: Rule, readers: list[Reader]) -> Pull:

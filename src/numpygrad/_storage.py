@@ -36,6 +36,12 @@ class Storage:
         """Itself: an `Alias` is a storage or a view of one."""
         return self
 
+    def add_view(self, view: Array) -> None:
+        """Remember an array that shares the memory, in order of creation."""
+        self.views.append(weakref.ref(view))
+        if len(self.views) > self.prune_at:
+            self.prune()
+
     def prune(self) -> None:
         """Forget views that are gone; so often that it costs a constant for each view made."""
         self.views = [ref for ref in self.views if ref() is not None]
@@ -93,16 +99,14 @@ def attach_view(
 ) -> None:
     """Make `view` share the storage of `parent`."""
     alias = View()
-    alias.storage = storage = (parent._alias or storage_of(parent)).storage
+    alias.storage = storage = storage_of(parent)
     alias.parent = parent
     alias.function = function
     alias.params = params
     view._alias = alias
     if view._node is not None:
         view._node.alias = storage
-    storage.views.append(weakref.ref(view))
-    if len(storage.views) > storage.prune_at:
-        storage.prune()
+    storage.add_view(view)
 
 
 def is_contiguous(x: Array) -> bool:

@@ -14,8 +14,8 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
-from numpygrad._dispatch import apply, record
-from numpygrad._engine import cotangents, seed_for, zeros_of
+from numpygrad._dispatch import convert, record
+from numpygrad._engine import cotangents, own_gradients, seed_for, zeros_of
 from numpygrad._forward import nodes_behind, tangents_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME
@@ -118,20 +118,11 @@ def _pulled(
         # The function closes over tracked arrays: its derivative depends on them too.
         found = cotangents(y, seed, recorded=True, retain_graph=True, targets=targets)
         nested = True
-    gradients = []
-    for x in inputs:
-        total = found.totals.get(cast("Node", x._node))
-        if total is None:
-            gradients.append(zeros_of(x._type, x.shape))
-        elif nested:
-            gradients.append(total[0])
-        else:
-            data, owned = total
-            type_ = x._type
-            if not (owned or type_.backend.owned(data)) or data is seed._data:
-                data = type_.xp.asarray(data, copy=True)
-            gradients.append(wrap(data, type_))
-    return gradients, nested
+    owned = own_gradients(found.totals, seed, recorded=nested)
+    return [
+        owned[node] if (node := cast("Node", x._node)) in owned else zeros_of(x._type, x.shape)
+        for x in inputs
+    ], nested
 
 
 def _detached(tree: Tree, nested: bool) -> Tree:
@@ -326,9 +317,7 @@ def jvp(
     for x, t in zip(inputs, given, strict=True):
         if t.shape != x.shape:
             raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
-        seeds[cast("Node", x._node)] = (
-            t if t.dtype == x.dtype else apply(BY_NAME["cast"].function, t, dtype=x._type.raw_dtype)
-        )
+        seeds[cast("Node", x._node)] = t if t.dtype == x.dtype else convert(t, x.dtype)
     nested = _is_nested(primals, chosen) or _is_nested(tangents, chosen)
     outputs = leaves_of(result)
     found, nested = tangents_of(outputs, seeds, nested=nested)

@@ -9,7 +9,6 @@ no value saved earlier changes under a node.
 from __future__ import annotations
 
 import contextlib
-import weakref
 from typing import Any, cast
 
 from numpygrad import _modes
@@ -32,9 +31,8 @@ def detach(x: Array) -> Array:
     out = wrap(x._data, x._type)
     if x._type.backend.mutable:
         # Memory is shared as it is; a reference to `x` would keep its whole history alive.
-        storage = storage_of(x)
-        out._alias = storage
-        storage.views.append(weakref.ref(out))
+        out._alias = storage_of(x)
+        storage_of(x).add_view(out)
     else:
         attach_view(out, x, detach, {})
     return out
@@ -211,12 +209,8 @@ def _record_write(x: Array, result: Array, name: str, stamp: int) -> None:
 
 
 def _refuse_read_only(x: Array) -> None:
-    while isinstance(x._alias, View):
-        if x._alias.function is broadcast_to:
-            raise ValueError(
-                "the array is a read-only view made by broadcast_to(); copy it to write"
-            )
-        x = x._alias.parent
+    if any(isinstance(a._alias, View) and a._alias.function is broadcast_to for a in _chain(x)):
+        raise ValueError("the array is a read-only view made by broadcast_to(); copy it to write")
 
 
 def _replace(x: Array, value: Array, *, keep_nodes: bool) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, as_array, promoted
+from numpygrad._dispatch import apply, as_array, promoted, require_broadcast
 from numpygrad._op import linear
 from numpygrad.errors import ShapeError
 from numpygrad.ops.elementwise import conj
@@ -16,7 +16,6 @@ from numpygrad.ops.manipulation import (
     moveaxis,
     normalized_axes,
     permute_dims,
-    require_broadcast,
     reshape,
     squeeze,
 )

@@ -15,7 +15,7 @@ from numpygrad._kernels import sum_to
 from numpygrad._op import linear
 from numpygrad._storage import is_contiguous
 from numpygrad.errors import ShapeError
-from numpygrad.typing import Shape
+from numpygrad.typing import Axis, Shape
 
 
 def normalized_axis(name: str, axis: int, ndim: int) -> int:
@@ -37,6 +37,14 @@ def normalized_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> t
     return axes
 
 
+def nonempty_axes(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
+    """As `normalized_axes`; `ShapeError` if there is nothing along one of them."""
+    axes = normalized_axes(name, axis, x.ndim)
+    if any(x.shape[a] == 0 for a in axes):
+        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {x.shape}")
+    return axes
+
+
 def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
     """The arrays broadcast to their common shape; read-only views."""
     shape = broadcast_shapes(*(x.shape for x in arrays))
@@ -49,16 +57,6 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
         return np.broadcast_shapes(*shapes)
     except ValueError as error:
         raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from error
-
-
-def require_broadcast(name: str, *shapes: Shape, of: tuple[Shape, ...] = ()) -> None:
-    """`ShapeError`, with the shapes `of` the function's arrays, unless `shapes` broadcast."""
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError as error:
-        raise ShapeError(
-            f"{name}() needs shapes that broadcast, got {' and '.join(map(str, of or shapes))}"
-        ) from error
 
 
 def broadcast_to(x: Array, /, shape: Shape) -> Array:
@@ -249,13 +247,14 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
 def undo(function: Callable[..., Any], value: Array, shape: Shape, params: dict[str, Any]) -> Array:
     """The array of `shape` of which `value` is the view `function(array, **params)`."""
     if function is permute_dims:
-        return permute_dims(value, _inverse(params["axes"]))
+        return permute_dims(value, inverse_order(params["axes"]))
     if function is flip:
         return flip(value, axis=params["axis"])
     return reshape(value, shape)
 
 
-def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+def inverse_order(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that undoes the order `axes`."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
@@ -270,7 +269,7 @@ linear(broadcast_to, lambda xp, g, x_shape: sum_to(xp, g, x_shape), view=True)
 linear(concat, _nth_slice)
 linear(expand_dims, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(flip, lambda xp, g, axis: xp.flip(g, axis=axis), view=True)
-linear(permute_dims, lambda xp, g, axes: xp.permute_dims(g, _inverse(axes)), view=True)
+linear(permute_dims, lambda xp, g, axes: xp.permute_dims(g, inverse_order(axes)), view=True)
 linear(reshape, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)
 linear(roll, lambda xp, g, shift, axis: xp.roll(g, tuple(-s for s in shift), axis=axis))
 linear(squeeze, lambda xp, g, x_shape: xp.reshape(g, x_shape), view=True)

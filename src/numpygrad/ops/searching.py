@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import apply, apply_one, as_array, promoted
+from numpygrad._dispatch import apply, apply_one, as_array, promoted, require_broadcast
 from numpygrad._op import REAL_KINDS, discrete, linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.indexing import take
-from numpygrad.ops.manipulation import normalized_axes, require_broadcast
+from numpygrad.ops.manipulation import nonempty_axes, normalized_axes
 from numpygrad.typing import Axis
 
 
 def argmax(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the first maximum along `axis`; in the flattened array by default."""
-    _require_elements("argmax", x, axis)
+    nonempty_axes("argmax", x, axis)
     return apply_one(argmax, x, axis=axis, keepdims=keepdims)
 
 
 def argmin(x: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """Index of the first minimum along `axis`; in the flattened array by default."""
-    _require_elements("argmin", x, axis)
+    nonempty_axes("argmin", x, axis)
     return apply_one(argmin, x, axis=axis, keepdims=keepdims)
-
-
-def _require_elements(name: str, x: Array, axis: int | None) -> None:
-    if any(x.shape[a] == 0 for a in normalized_axes(name, axis, x.ndim)):
-        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {x.shape}")
 
 
 def count_nonzero(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:

@@ -9,9 +9,8 @@ from numpygrad._array import Array
 from numpygrad._dispatch import apply_one, apply_unary, as_array
 from numpygrad._kernels import unreduce
 from numpygrad._op import NONZERO, elementwise, nonlinear
-from numpygrad.errors import ShapeError
 from numpygrad.ops.elementwise import tanh
-from numpygrad.ops.manipulation import normalized_axes
+from numpygrad.ops.manipulation import nonempty_axes
 from numpygrad.typing import Axis
 
 
@@ -36,14 +35,14 @@ def gelu(x: Array, /, *, approximate: bool = False) -> Array:
 def logsumexp(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """`log(sum(exp(x)))` over `axis`, without overflow. The derivative of all -inf is uniform."""
     x = as_array("logsumexp", x)
-    axes = _not_empty("logsumexp", x, axis)
+    axes = nonempty_axes("logsumexp", x, axis)
     return apply_one(logsumexp, x, axis=axes, keepdims=keepdims)
 
 
 def log_softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`log(softmax(x))` over `axis`, without underflow."""
     x = as_array("log_softmax", x)
-    return apply_one(log_softmax, x, axis=_not_empty("log_softmax", x, axis))
+    return apply_one(log_softmax, x, axis=nonempty_axes("log_softmax", x, axis))
 
 
 def relu(x: Array, /) -> Array:
@@ -59,19 +58,12 @@ def sigmoid(x: Array, /) -> Array:
 def softmax(x: Array, /, *, axis: Axis = -1) -> Array:
     """`exp(x) / sum(exp(x))` over `axis`, without overflow; uniform of all -inf."""
     x = as_array("softmax", x)
-    return apply_one(softmax, x, axis=_not_empty("softmax", x, axis))
+    return apply_one(softmax, x, axis=nonempty_axes("softmax", x, axis))
 
 
 def softplus(x: Array, /) -> Array:
     """`log(1 + exp(x))`, without overflow."""
     return apply_unary(softplus, x)
-
-
-def _not_empty(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
-    axes = normalized_axes(name, axis, x.ndim)
-    if any(x.shape[a] == 0 for a in axes):
-        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {x.shape}")
-    return axes
 
 
 def _softmax_of(xp: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:

@@ -10,10 +10,15 @@ from numpygrad._dispatch import apply_one, as_array, convert
 from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
 from numpygrad._kernels import unreduce
 from numpygrad._op import POSITIVE, REAL_KINDS, linear, nonlinear
-from numpygrad.errors import DTypeError, ShapeError
+from numpygrad.errors import DTypeError
 from numpygrad.ops.data_types import astype
 from numpygrad.ops.elementwise import square
-from numpygrad.ops.manipulation import normalized_axes, normalized_axis
+from numpygrad.ops.manipulation import (
+    inverse_order,
+    nonempty_axes,
+    normalized_axes,
+    normalized_axis,
+)
 from numpygrad.typing import Axis, DTypeLike
 
 
@@ -83,20 +88,13 @@ def _only_axis(name: str, axis: int | None, ndim: int) -> int:
 def max(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The maximum over `axis`; NaN if any element is. Ties share the derivative equally."""
     x = as_array("max", x)
-    return apply_one(max, x, axis=_not_empty("max", x, axis), keepdims=keepdims)
+    return apply_one(max, x, axis=nonempty_axes("max", x, axis), keepdims=keepdims)
 
 
 def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The minimum over `axis`; NaN if any element is. Ties share the derivative equally."""
     x = as_array("min", x)
-    return apply_one(min, x, axis=_not_empty("min", x, axis), keepdims=keepdims)
-
-
-def _not_empty(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
-    axes = normalized_axes(name, axis, x.ndim)
-    if any(x.shape[a] == 0 for a in axes):
-        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {x.shape}")
-    return axes
+    return apply_one(min, x, axis=nonempty_axes("min", x, axis), keepdims=keepdims)
 
 
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -207,8 +205,7 @@ def _others_product(xp: Any, x: Any, axis: Any) -> Any:
     after = xp.cumulative_prod(xp.flip(flat, axis=1), axis=1, include_initial=True)
     first = xp.select(before, key=(slice(None), slice(0, count)))
     second = xp.flip(xp.select(after, key=(slice(None), slice(0, count))), axis=1)
-    inverse = tuple(sorted(range(len(order)), key=order.__getitem__))
-    return xp.permute_dims(xp.reshape(first * second, shape), inverse)
+    return xp.permute_dims(xp.reshape(first * second, shape), inverse_order(order))
 
 
 def _cumulative_prod_pull(xp: Any, g: Any, x: Any, y: Any, axis: int, include_initial: bool) -> Any:
