@@ -23,7 +23,7 @@ LAYERS = {
     6: {"ops"},
     7: {"linalg", "fft", "random", "_forward", "_transforms", "_views"},
     8: {"", "_info"},
-    9: {"testing"},
+    9: {"_samples", "testing"},
 }
 """The parts of numpygrad by layer; the empty name is the namespace itself."""
 

@@ -29,9 +29,11 @@ def _load() -> Namespace:
 
     import array_api_compat.cupy as library
 
+    from numpygrad_cupy import _fft, _linalg
     from numpygrad_cupy._kernels import KERNELS
 
-    return Namespace(library, KERNELS)
+    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    return Namespace(library, KERNELS, extensions=extensions)
 
 
 def _resolve(specification: str) -> str | None:

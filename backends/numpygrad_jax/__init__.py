@@ -20,10 +20,12 @@ Raw = Any
 def _load() -> Namespace:
     import jax
 
+    from numpygrad_jax import _fft, _linalg
     from numpygrad_jax._kernels import KERNELS, in_64_bits, register
 
     register()
-    return Namespace(jax.numpy, KERNELS, wrap=in_64_bits)
+    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    return Namespace(jax.numpy, KERNELS, extensions=extensions, wrap=in_64_bits)
 
 
 def _resolve(specification: str) -> str | None:

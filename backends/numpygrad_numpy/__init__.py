@@ -10,6 +10,7 @@ import numpy as np
 
 from numpygrad._backend import Backend, Namespace
 from numpygrad._kernels import is_basic
+from numpygrad_numpy import _fft, _linalg
 from numpygrad_numpy._kernels import KERNELS
 
 Raw = Any
@@ -18,7 +19,8 @@ Raw = Any
 def _load() -> Namespace:
     import array_api_compat.numpy as library
 
-    return Namespace(library, KERNELS)
+    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    return Namespace(library, KERNELS, extensions=extensions)
 
 
 OUT_PAYS = 4096

@@ -17,9 +17,11 @@ NAMES = {"cpu": "CPU_DEVICE", "device1": "device1", "device2": "device2"}
 def _load() -> Namespace:
     import array_api_strict
 
+    from numpygrad_strict import _fft, _linalg
     from numpygrad_strict._kernels import KERNELS
 
-    return Namespace(array_api_strict, KERNELS)
+    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    return Namespace(array_api_strict, KERNELS, extensions=extensions)
 
 
 def _resolve(specification: str) -> str | None:

@@ -30,24 +30,35 @@ VARIABLE = "NUMPYGRAD_BACKEND"
 class Namespace:
     """An array-API namespace: a backend's own kernels, then the defaults, then the library's own.
 
-    Attributes are looked up once and kept, so `xp.sin` costs an attribute read afterwards.
+    `extensions` gives the kernels of the namespaces inside it, `linalg` and `fft`. `wrap` is put
+    around every function. Attributes are looked up once and kept, so `xp.sin` costs an attribute
+    read afterwards.
     """
 
     def __init__(
         self,
         library: Any,
         kernels: Mapping[str, Callable[..., Any]],
+        *,
+        extensions: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
+        defaults: Mapping[str, Callable[..., Any]] = DEFAULTS,
         wrap: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
     ) -> None:
         self._library = library
         self._kernels = kernels
+        self._extensions = extensions or {}
+        self._defaults = defaults
         self._wrap = wrap
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._kernels:
+        if name in self._extensions:
+            found: Any = Namespace(
+                getattr(self._library, name), self._extensions[name], defaults={}, wrap=self._wrap
+            )
+        elif name in self._kernels:
             found = self._kernels[name]
-        elif name in DEFAULTS:
-            found = functools.partial(DEFAULTS[name], self)
+        elif name in self._defaults:
+            found = functools.partial(self._defaults[name], self)
         else:
             found = getattr(self._library, name)
         if self._wrap is not None and callable(found) and not isinstance(found, type):

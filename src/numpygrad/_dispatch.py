@@ -168,7 +168,8 @@ def _kernel(op: Op, type_: ArrayType) -> Callable[..., RawArray]:
             f"{op.name}() takes arrays of kind {' or '.join(kinds)}, not {type_.dtype}; "
             "convert with x.astype(...)"
         )
-    kernel: Callable[..., RawArray] = getattr(type_.xp, op.name)
+    namespace = getattr(type_.xp, op.extension) if op.extension else type_.xp
+    kernel: Callable[..., RawArray] = getattr(namespace, op.name)
     type_.kernels[op] = kernel
     return kernel
 

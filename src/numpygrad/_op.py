@@ -81,6 +81,9 @@ class Mode(IntEnum):
         return self in (Mode.RAW_CAREFUL, Mode.RECORDED_CAREFUL)
 
 
+EXTENSIONS = ("linalg", "fft")
+"""The modules whose kernels are in the namespace of that name inside the backend's."""
+
 AVALS = ("shape", "dtype", "type")
 """What a rule can read of its own operand without the values being saved."""
 
@@ -103,6 +106,7 @@ class Op:
         "differentiable",
         "domain",
         "dtype",
+        "extension",
         "function",
         "is_complex",
         "is_plain",
@@ -139,6 +143,8 @@ class Op:
         self.kind = kind
         self.function = function
         self.name = function.__name__
+        module = function.__module__.rpartition(".")[2]
+        self.extension = module if module in EXTENSIONS else ""
         self.rules = tuple(rules)
         self.dtype = dtype
         self.jvp = jvp

@@ -1,0 +1,10 @@
+"""JAX's kernels for Fourier transforms where the library's differ from the standard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Raw = Any
+
+KERNELS: dict[str, Callable[..., Any]] = {}

@@ -1,0 +1,235 @@
+"""Samples of every op: how the laws, and a backend's contract, call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import numpygrad as npg
+from numpygrad._array import Array
+from numpygrad._op import BY_NAME, REAL, Domain, Op
+from numpygrad.typing import Shape
+
+Values = np.ndarray[Any, Any]
+
+REAL_ONLY = frozenset(
+    {"atan2", "clip_high", "clip_low", "copysign", "erf", "hypot", "log_softmax", "logaddexp"}
+    | {"logsumexp", "max", "maximum", "min", "minimum", "relu", "remainder", "sigmoid", "softmax"}
+    | {"softplus", "std"}
+)
+"""Differentiable ops that the standard, or mathematics, defines for real arrays alone."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One way to call an op: the call, and the operands it is called with."""
+
+    op: Op
+    label: str
+    call: Callable[..., Array]
+    shapes: tuple[Shape, ...]
+    domains: tuple[Domain, ...]
+
+    def __str__(self) -> str:
+        return f"{self.op.name}-{self.label}"
+
+    def operands(self, dtype: str = "float64", seed: int = 0) -> list[Values]:
+        """Random operands inside the domain; distinct, so that no two elements tie."""
+        rng = np.random.default_rng(seed)
+        return [
+            draw(shape, d, dtype, rng) for shape, d in zip(self.shapes, self.domains, strict=True)
+        ]
+
+
+def draw(shape: Shape, domain: Domain, dtype: str, rng: np.random.Generator) -> Values:
+    """Values inside `domain`, away from its kink; complex ones with an imaginary part as well."""
+    margin = 0.05 * (domain.high - domain.low)
+    values = rng.uniform(domain.low + margin, domain.high - margin, size=shape)
+    if domain.avoid is not None:
+        away = values - domain.avoid
+        values = domain.avoid + np.where(away < 0, away - margin, away + margin)
+    if np.dtype(dtype).kind == "c":
+        values = values + 1j * rng.uniform(-0.4, 0.4, size=shape)
+    return np.asarray(values, dtype=dtype)
+
+
+ELEMENTWISE_SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
+    1: (((2, 3),), ((),), ((0, 2),)),
+    2: (((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((0, 2), (2,))),
+}
+
+
+def _index(values: Any, like: Array) -> Array:
+    """Indices, a mask, or factors, on the device of `like`; factors in its dtype."""
+    host = np.asarray(values)
+    return npg.asarray(
+        host.astype(like.dtype) if host.dtype.kind == "f" else host, device=like.device
+    )
+
+
+def _where(x1: Array, x2: Array) -> Array:
+    return npg.where(_index([True, False, True], x1), x1, x2)
+
+
+def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...]]]]:
+    """The calls of ops that are not elementwise: a label, the call, the shapes of its operands."""
+    matrix, vector = (2, 3), (3,)
+    ops = npg.ops
+    return {
+        "cast": [("same", lambda x: ops.data_types.cast(x, dtype=x._type.raw_dtype), (matrix,))],
+        "broadcast_to": [
+            ("new-axis", lambda x: npg.broadcast_to(x, (2, 3)), (vector,)),
+            ("length-1", lambda x: npg.broadcast_to(x, (4, 2, 3)), ((2, 1),)),
+        ],
+        "concat": [
+            ("axis-0", lambda a, b: npg.concat([a, b]), (matrix, (1, 3))),
+            ("axis-1", lambda a, b: npg.concat([a, b, a], axis=-1), (matrix, (2, 2))),
+            ("flat", lambda a, b: npg.concat([a, b], axis=None), (matrix, vector)),
+        ],
+        "conj": [("matrix", npg.conj, (matrix,))],
+        "cumulative_prod": [
+            ("axis-1", lambda x: npg.cumulative_prod(x, axis=1), (matrix,)),
+            ("initial", lambda x: npg.cumulative_prod(x, include_initial=True), (vector,)),
+            ("zero", lambda x: npg.cumulative_prod(x * _index([1.0, 0.0, 1.0], x)), (vector,)),
+        ],
+        "cumulative_sum": [
+            ("axis-0", lambda x: npg.cumulative_sum(x, axis=0), (matrix,)),
+            ("initial", lambda x: npg.cumulative_sum(x, axis=1, include_initial=True), (matrix,)),
+        ],
+        "expand_dims": [("middle", lambda x: npg.expand_dims(x, axis=1), (matrix,))],
+        "flip": [
+            ("all", lambda x: npg.flip(x), (matrix,)),
+            ("axis-1", lambda x: npg.flip(x, axis=1), (matrix,)),
+        ],
+        "gather": [
+            ("repeats", lambda x: x[_index([0, 1, 1, -1], x)], ((3, 2),)),
+            ("mask", lambda x: x[_index([[True, False, True], [False, True, True]], x)], (matrix,)),
+            ("mixed", lambda x: x[1:, _index([0, 0, 2], x)], (matrix,)),
+            ("pairs", lambda x: x[_index([0, 1, 0], x), _index([2, 1, 2], x)], (matrix,)),
+        ],
+        "imag": [("matrix", npg.imag, (matrix,))],
+        "log_softmax": [
+            ("last", lambda x: npg.log_softmax(x), (matrix,)),
+            ("axis-0", lambda x: npg.log_softmax(x, axis=0), (matrix,)),
+        ],
+        "logsumexp": [
+            ("all", lambda x: npg.logsumexp(x), (matrix,)),
+            ("axis-1", lambda x: npg.logsumexp(x, axis=1), (matrix,)),
+            ("kept", lambda x: npg.logsumexp(x, axis=(0, 1), keepdims=True), (matrix,)),
+        ],
+        "matmul": [
+            ("matrices", npg.matmul, (matrix, (3, 4))),
+            ("stacks", npg.matmul, ((2, 1, 2, 3), (4, 3, 2))),
+            ("stack-matrix", npg.matmul, ((2, 2, 3), (3, 2))),
+            ("vectors", npg.matmul, (vector, vector)),
+            ("row", npg.matmul, (vector, (3, 2))),
+            ("column", npg.matmul, ((2, 2, 3), vector)),
+        ],
+        "max": _reductions(npg.max),
+        "min": _reductions(npg.min),
+        "permute_dims": [("three", lambda x: npg.permute_dims(x, (2, 0, 1)), ((2, 3, 4),))],
+        "prod": [
+            *_reductions(npg.prod),
+            ("zero", lambda x: npg.prod(x * _index([1.0, 0.0, 1.0], x), axis=-1), (matrix,)),
+            ("zeros", lambda x: npg.prod(x * _index([0.0, 0.0, 1.0], x), axis=-1), (matrix,)),
+        ],
+        "put": [
+            ("slice", lambda x, v: ops.indexing.put(x, v, key=(slice(None), 1)), (matrix, (2,))),
+            ("row", lambda x, v: ops.indexing.put(x, v, key=0), (matrix, vector)),
+            ("broadcast", lambda x, v: ops.indexing.put(x, v, key=slice(1, None)), (vector, (1,))),
+            (
+                "repeats",
+                lambda x, v: ops.indexing.put(x, v, key=ops.indexing.as_raw_key(x, [0, 2, 0])),
+                (vector, vector),
+            ),
+        ],
+        "real": [("matrix", npg.real, (matrix,))],
+        "reshape": [
+            ("flat", lambda x: npg.reshape(x, (-1,)), (matrix,)),
+            ("copy", lambda x: npg.reshape(x.mT, (2, 3), copy=True), (matrix,)),
+        ],
+        "roll": [
+            ("axis-1", lambda x: npg.roll(x, 1, axis=1), (matrix,)),
+            ("both", lambda x: npg.roll(x, (1, -2), axis=(0, 1)), (matrix,)),
+            ("flat", lambda x: npg.roll(x, 2), (matrix,)),
+        ],
+        "scatter": [
+            (
+                "repeats",
+                lambda g: ops.indexing.scatter(g, key=_index([0, 2, 0], g), shape=(4,)),
+                (vector,),
+            ),
+            ("slice", lambda g: ops.indexing.scatter(g, key=slice(1, 4), shape=(5,)), (vector,)),
+        ],
+        "select": [
+            ("int", lambda x: x[1], (matrix,)),
+            ("slices", lambda x: x[::-1, 1:], (matrix,)),
+            ("new-axis", lambda x: x[None, ..., 0], (matrix,)),
+            ("element", lambda x: x[0, 1], (matrix,)),
+        ],
+        "softmax": [
+            ("last", lambda x: npg.softmax(x), (matrix,)),
+            ("both", lambda x: npg.softmax(x, axis=(0, 1)), (matrix,)),
+        ],
+        "squeeze": [("two", lambda x: npg.squeeze(x, axis=(0, 2)), ((1, 3, 1),))],
+        "stack": [
+            ("axis-0", lambda a, b: npg.stack([a, b]), (vector, vector)),
+            ("axis-1", lambda a, b: npg.stack([a, b, a], axis=1), (vector, vector)),
+        ],
+        "std": [
+            *_reductions(npg.std),
+            ("correction", lambda x: npg.std(x, axis=1, correction=1), (matrix,)),
+        ],
+        "sum": [*_reductions(npg.sum), ("none", lambda x: npg.sum(x, axis=()), (matrix,))],
+        "take": [
+            ("repeats", lambda x: npg.take(x, _index([2, 0, 2], x), axis=1), (matrix,)),
+            ("matrix", lambda x: npg.take(x, _index([[1, 0], [1, 1]], x)), (vector,)),
+        ],
+        "take_along_axis": [
+            (
+                "axis-1",
+                lambda x: npg.take_along_axis(x, _index([[2, 0], [1, 1]], x), axis=1),
+                (matrix,),
+            ),
+        ],
+        "transfer": [("copy", npg.copy, (matrix,))],
+        "tril": [("below", lambda x: npg.tril(x, k=-1), ((2, 3, 3),))],
+        "triu": [("above", lambda x: npg.triu(x, k=1), ((3, 3),))],
+        "where": [("broadcast", _where, (matrix, vector))],
+    }
+
+
+def _reductions(
+    function: Callable[..., Array],
+) -> list[tuple[str, Callable[..., Array], tuple[Shape, ...]]]:
+    return [
+        ("all", lambda x: function(x), ((2, 3),)),
+        ("axis-0", lambda x: function(x, axis=0), ((2, 3),)),
+        ("kept", lambda x: function(x, axis=(0, -1), keepdims=True), ((2, 3, 2),)),
+    ]
+
+
+def samples(name: str | None = None) -> Iterator[Sample]:
+    """Samples of the differentiable op `name`, of all of them by default.
+
+    Elementwise ops get theirs from their row: shapes that broadcast, 0-d and empty ones, inside the
+    domain.
+
+    Raises
+    ------
+    KeyError
+        If a row that is not elementwise has no sample here.
+    """
+    calls = _calls()
+    for op in [BY_NAME[name]] if name is not None else list(BY_NAME.values()):
+        if op.kind == "elementwise":
+            for shapes in ELEMENTWISE_SHAPES[len(op.arrays)]:
+                label = "x".join(str(s).replace(" ", "") for s in shapes)
+                yield Sample(op, label, op.function, shapes, op.domain)
+        elif op.differentiable:
+            for label, call, shapes in calls[op.name]:
+                domain = op.domain[0] if op.domain else REAL
+                yield Sample(op, label, call, shapes, (domain,) * len(shapes))
