@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpygrad import _modes
 from numpygrad._backend import ArrayType, Device, default_device
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, bool_
 from numpygrad._node import Node, leaf, tick
-from numpygrad._op import BY_NAME, Op
+from numpygrad._op import BY_NAME, PART, Op
 from numpygrad.errors import DTypeError, GraphError
 from numpygrad.typing import Axis, DTypeLike, Key, RawArray, Scalar, Shape
 
@@ -669,6 +669,10 @@ class Array:
         out._node = node
         return out
 
+    def _parts_of(self, node: Node, outputs: Sequence[RawArray]) -> list[Array]:
+        """The outputs that the node of an op with several saved, as arrays again."""
+        return parts_of(node, outputs)
+
     # Reductions
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -849,6 +853,26 @@ def wrap(data: RawArray, type_: ArrayType) -> Array:
     out._node = None
     out._alias = None
     return out
+
+
+def parts_of(joint: Node, outputs: Sequence[RawArray]) -> list[Array]:
+    """The outputs of an op that has several, as arrays joined to its node."""
+    arrays = []
+    for index, data in enumerate(outputs):
+        out = wrap(data, joint.type.of(data))
+        node = Node()
+        node.sequence = tick()
+        node.op = PART
+        node.type = out._type
+        node.shape = data.shape
+        node.parent1 = joint
+        node.input1 = None
+        node.alias = None
+        node.fits = True
+        node.params = {"position": index}
+        out._node = node
+        arrays.append(out)
+    return arrays
 
 
 def _one_tuple(values: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:

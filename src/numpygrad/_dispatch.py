@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from numpygrad import _modes
-from numpygrad._array import Array, Operand, new, scalar, wrap
+from numpygrad._array import Array, Operand, new, parts_of, scalar, wrap
 from numpygrad._backend import ArrayType, backend_of_raw, default_device
 from numpygrad._dtypes import KINDS, DType, as_dtype, floating, promote, promote_scalar
 from numpygrad._node import Node, tick
@@ -158,6 +158,25 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     if op.view and not params.get("copy"):
         attach_view(out, arrays[0], op.function, params)
     return out
+
+
+def apply_several(function: Callable[..., Any], /, *operands: Operand, **params: Any) -> Any:
+    """The results of an op that has several, as its row's named tuple, recorded as one node."""
+    op = TABLE[function]
+    arrays = _alike(op, operands)
+    type_ = arrays[0]._type
+    kernel = type_.kernels.get(op) or _kernel(op, type_)
+    results = tuple(kernel(*[x._data for x in arrays], **params))
+    outputs: Any = op.outputs
+    found = [wrap(data, type_.of(data)) for data in results]
+    if any(x._node is not None for x in arrays) and _modes.is_grad_enabled():
+        record(op, found[0], arrays, params)
+        joint = found[0]._node
+        if joint is not None:
+            joint.output = results
+            joint.alias = ()
+            found = parts_of(joint, results)
+    return outputs._make(found)
 
 
 def _kernel(op: Op, type_: ArrayType) -> Callable[..., RawArray]:

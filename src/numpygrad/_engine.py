@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType
 from numpygrad._dispatch import convert, from_numpy
 from numpygrad._kernels import sum_to
-from numpygrad._node import RELEASED, Node
+from numpygrad._node import RELEASED, Node, Parts
 from numpygrad._op import BY_NAME, Mode
 from numpygrad.errors import GraphError, ShapeError
 from numpygrad.typing import RawArray, Shape
@@ -43,7 +43,10 @@ class State(NamedTuple):
         """The same state, its cotangents safe from being added to in place."""
         for entry in self.held_by.values():
             entry[2] = False
-        held_by = {sequence: list(entry) for sequence, entry in self.held_by.items()}
+        held_by = {
+            sequence: [node, Parts(g) if type(g) is Parts else g, owned]
+            for sequence, (node, g, owned) in self.held_by.items()
+        }
         return State(self.node, self.g, held_by, list(self.heap))
 
 
@@ -114,6 +117,12 @@ class Sweep:
             sparse = False
             if op.is_plain:
                 pulls = op.pull_sets[mode] or op.fill(mode)
+            elif op.is_part:
+                escaped |= self._collect(node, g, held_by, heap, floor, add)
+                if not heap:
+                    return self._found(held_by, escaped)
+                node, g, _ = held_by.pop(-heappop(heap))
+                continue
             else:
                 sparse = op.sparse and not recorded
                 pulls = (
@@ -219,6 +228,27 @@ class Sweep:
             elif not heap:
                 return self._found(held_by, escaped)
             node, g, _ = held_by.pop(-heappop(heap))
+
+    @staticmethod
+    def _collect(
+        node: Node,
+        g: Any,
+        held_by: dict[int, list[Any]],
+        heap: list[int],
+        floor: int,
+        add: Callable[[Any, Any, bool], Any],
+    ) -> bool:
+        """Add the cotangent of one of several outputs to the others'; whether their op is older."""
+        joint = node.parent1
+        sequence = joint.sequence
+        if sequence < floor:
+            return True
+        if sequence not in held_by:
+            held_by[sequence] = [joint, Parts([None] * len(joint.op.outputs._fields)), True]
+            heappush(heap, -sequence)
+        parts, index = held_by[sequence][1], node.params["position"]
+        parts[index] = g if parts[index] is None else add(parts[index], g, False)
+        return False
 
     def _found(self, held_by: dict[int, list[Any]], escaped: bool) -> Cotangents:
         """What is left when no node is: the leaves, or the targets and leaves that are none."""

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 from numpygrad import _modes
 from numpygrad._array import Array
+from numpygrad._backend import ArrayType
 from numpygrad._dispatch import apply
 from numpygrad._engine import cotangents, zeros_of
-from numpygrad._node import Node, leaf
+from numpygrad._node import Node, Parts, leaf
 from numpygrad._op import BY_NAME, Mode, Op
 from numpygrad.ops.creation import transfer
 from numpygrad.ops.elementwise import real
 from numpygrad.ops.manipulation import broadcast_to
+from numpygrad.typing import Shape
 
 
 def tangents_of(
@@ -88,6 +90,9 @@ def nodes_behind(roots: Sequence[Node | None], seeds: Collection[Node]) -> Behin
 def _tangent(node: Node, tangents: dict[Node, Array], mode: Mode) -> Array | None:
     """The tangent of a node's output, or `None` if nothing reaches it."""
     op, parents = node.op, node.parents
+    if op is not None and op.is_part:
+        parts = tangents.get(node.parent1)
+        return None if parts is None else parts[node.params["position"]]
     given = [None if p is None else tangents.get(p) for p in parents]
     if op is None or all(t is None for t in given):
         return None
@@ -140,29 +145,44 @@ def _other(node: Node, position: int, t: Array) -> Array:
     return zeros_of(t._type, node.shape if position == 0 else ())
 
 
-def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
-    total: Array | None = None
+def _nonlinear(op: Op, node: Node, given: Sequence[Array | None]) -> Any:
+    total: Any = None
     for i, t in enumerate(given):
         if t is None:
             continue
         term = _own_rule(op, node, t) if op.jvp is not None else _pulled_twice(op, node, i, t)
-        total = term if total is None else total + term
-    assert total is not None  # noqa: S101 (one of them is given)
+        total = term if total is None else _sum(total, term)
     return total
 
 
-def _own_rule(op: Op, node: Node, t: Array) -> Array:
-    result: Array = op.forward(node, t)
-    return result
+def _sum(total: Any, term: Any) -> Any:
+    if isinstance(total, Parts):
+        return Parts(a + b for a, b in zip(total, term, strict=True))
+    return total + term
 
 
-def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Array:
+def _own_rule(op: Op, node: Node, t: Array) -> Any:
+    pushed = op.forward(node, t)
+    return Parts(pushed) if op.outputs is not None else pushed
+
+
+def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Any:
     """The pullback is linear in the cotangent; its adjoint is the tangent map."""
     with _modes.enable_grad():
-        g = zeros_of(node.type, node.shape)
-        g._node = leaf(node.type, node.shape)
-        pull = op.pulls(Mode.RECORDED_CAREFUL, len(node.parents))[i]
-        pulled: Array = pull(node, g)  # type: ignore[misc]  # tracked operands have a rule
-        found = cotangents(pulled, t, recorded=True, retain_graph=True, targets={g._node})
-    total: Array = found.totals[g._node][0]
-    return total
+        several = op.outputs is not None
+        types = [(node.type, node.shape)]
+        if several:
+            types = [(node.type.of(data), data.shape) for data in node.output]
+        zeros = [_tracked_zeros(type_, shape) for type_, shape in types]
+        pull: Any = op.pulls(Mode.RECORDED_CAREFUL, len(node.parents))[i]
+        pulled: Array = pull(node, Parts(zeros) if several else zeros[0])
+        nodes = {z._node for z in zeros if z._node is not None}
+        found = cotangents(pulled, t, recorded=True, retain_graph=True, targets=nodes).totals
+    pushed = [found[z._node][0] if z._node in found else z.detach() for z in zeros]
+    return Parts(pushed) if several else pushed[0]
+
+
+def _tracked_zeros(type_: ArrayType, shape: Shape) -> Array:
+    zeros = zeros_of(type_, shape)
+    zeros._node = leaf(type_, shape)
+    return zeros

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,16 +56,23 @@ class Node:
     input1: Any
     """The first operand if a rule reads it; of a wide op, a tuple; `RELEASED` after backward."""
     input2: Array | None
-    output: RawArray | None
-    """The output's value, if a rule reads it."""
-    alias: Storage | None
-    """The storage of the output, known once the output has a view or was written to."""
+    output: Any
+    """The output's value, if a rule reads it; of an op with several outputs, always all of them."""
+    alias: Any
+    """The storage of the output, known once the output has a view or was written to; of an op with
+    several outputs, pairs of an index and a storage."""
     fits: bool
     """Whether every tracked operand has the shape its cotangent comes in: nothing was broadcast."""
     shapes: tuple[Shape, ...]
     """Of an op on a sequence of arrays, the shape of each."""
     params: dict[str, Any]
     grad: Array | None
+
+    def watch(self, storage: Storage) -> None:
+        """Learn where to look whether the output was overwritten."""
+        self.alias = storage
+        if self.op is not None and self.op.is_part:
+            self.parent1.alias = (*self.parent1.alias, (self.params["position"], storage))
 
     @property
     def parents(self) -> tuple[Node | None, ...]:
@@ -91,6 +99,23 @@ class Node:
 
 RELEASED: Any = object()
 """What stands for the first saved operand of a node that backward has been through."""
+
+
+class Parts(list[Any]):
+    """What belongs to the outputs of an op that has several, such as their cotangents.
+
+    `None` stands for the cotangent of an output that nothing depends on.
+    """
+
+    def _rule_namespace(self) -> Any:
+        return self._first()._rule_namespace()
+
+    def _output_of(self, node: Node, data: Sequence[RawArray]) -> Any:
+        return self._first()._parts_of(node, data)
+
+    def _first(self) -> Any:
+        return next(part for part in self if part is not None)
+
 
 WIDE = 3
 """The width of ops whose nodes keep tuples: of three operands or more, or a sequence of arrays."""

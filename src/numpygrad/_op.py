@@ -23,10 +23,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from numpygrad._kernels import guarded_multiply
-from numpygrad._node import WIDE
+from numpygrad._node import WIDE, Parts
 from numpygrad._storage import check_not_stale
 
 if TYPE_CHECKING:
+    from numpygrad._array import Array
     from numpygrad._node import Node
 
 Rule: TypeAlias = Callable[..., Any]
@@ -108,7 +109,9 @@ class Op:
         "dtype",
         "extension",
         "function",
+        "holomorphic",
         "is_complex",
+        "is_part",
         "is_plain",
         "jvp",
         "keeps_shape",
@@ -116,6 +119,7 @@ class Op:
         "kinds",
         "masks",
         "name",
+        "outputs",
         "parameters",
         "pull_sets",
         "rules",
@@ -139,6 +143,8 @@ class Op:
         masks: bool = False,
         sparse: bool = False,
         kinds: str | None = None,
+        outputs: type[NamedTuple] | None = None,
+        holomorphic: bool = True,
     ) -> None:
         self.kind = kind
         self.function = function
@@ -152,6 +158,9 @@ class Op:
         self.masks = masks
         self.sparse = sparse
         self.kinds = kinds
+        self.outputs = outputs
+        self.holomorphic = holomorphic
+        self.is_part = function is part
         self.arrays, self.parameters, self.variadic = _operands(function)
         self.domain = (domain,) * len(self.arrays) if isinstance(domain, Domain) else tuple(domain)
         self._plans: dict[tuple[bool, ...], Plan] = {}
@@ -161,7 +170,8 @@ class Op:
         self._check()
         self.width = WIDE if self.variadic else min(len(self.arrays), WIDE)
         self.pull_sets: list[tuple[Pull | None, ...]] = [()] * len(Mode)
-        self.is_plain = not (self.variadic or masks or sparse or self.name == "transfer")
+        special = self.is_part or self.name == "transfer"
+        self.is_plain = not (self.variadic or masks or sparse or special)
         # A plain tuple, as it unpacks faster than a named one.
         self.unary_saves = (False, False)
         if len(self.rules) == 1 and not self.variadic:
@@ -271,6 +281,14 @@ def _operands(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str,
     return arrays, tuple(name for name in hints if name not in arrays), variadic
 
 
+def part(x: Array, /, *, position: int) -> Array:
+    """One output of an op that has several: what stands between its node and that op's.
+
+    The engine collects the cotangents of all parts, and gives them to the op's rules together.
+    """
+    raise NotImplementedError("a part is recorded by its op, never applied")
+
+
 def _readers(op: Op, index: int, mode: Mode) -> list[Reader]:
     return [_reader(op, name, index, mode) for name in op.reads(index)]
 
@@ -278,7 +296,8 @@ def _readers(op: Op, index: int, mode: Mode) -> list[Reader]:
 def _reader(op: Op, name: str, index: int, mode: Mode) -> Reader:
     """How to get what a rule calls `name` from a node."""
     if name == "g":
-        return lambda node, g: g
+        outputs: Any = op.outputs
+        return (lambda node, g: outputs._make(g)) if outputs else lambda node, g: g
     if name == "index":
         return lambda node, g: index
     if name == "xp" and mode.recorded:
@@ -286,7 +305,7 @@ def _reader(op: Op, name: str, index: int, mode: Mode) -> Reader:
     if name == "xp":
         return lambda node, g: node.type.xp
     if name == "y":
-        return _output_reader(mode)
+        return _outputs_reader(op, mode) if op.outputs else _output_reader(mode)
     if name in op.arrays:
         return _input_reader(name, op.arrays.index(name), op, mode)
     array, _, what = name.rpartition("_")
@@ -321,6 +340,19 @@ def _output_reader(mode: Mode) -> Reader:
         return g._output_of(node, raw(node, g))
 
     return recorded if mode.recorded else raw
+
+
+def _outputs_reader(op: Op, mode: Mode) -> Reader:
+    """The named tuple of the outputs of an op that has several."""
+    outputs: Any = op.outputs
+
+    def read(node: Node, g: Any) -> Any:
+        for index, storage in node.alias:
+            name = f"output {outputs._fields[index]}"
+            check_not_stale(node, name, storage, node.output[index].shape)
+        return g._output_of(node, node.output) if mode.recorded else node.output
+
+    return lambda node, g: outputs._make(read(node, g))
 
 
 def _aval_reader(op: Op, index: int, what: str, mode: Mode) -> Reader:
@@ -367,7 +399,7 @@ def _pullback(op: Op, index: int, rule: Rule, mode: Mode) -> Pull:
         pull = _product(rule, _bind(rule, _readers(op, index, mode)), reads, mode)
     else:
         pull = _bind(rule, _readers(op, index, mode))
-    return _conjugated(pull, mode) if op.is_complex else pull
+    return _conjugated(pull, mode) if op.is_complex and op.holomorphic else pull
 
 
 def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
@@ -441,6 +473,8 @@ def _conjugated(pull: Pull, mode: Mode) -> Pull:
 
 
 def _conj(xp: Any, x: Any) -> Any:
+    if isinstance(x, Parts):
+        return Parts(None if part is None else _conj(xp, part) for part in x)
     return xp.conj(x) if xp.isdtype(x.dtype, "complex floating") else x
 
 
@@ -495,11 +529,16 @@ def nonlinear(
     masks: bool = False,
     domain: Domain | Sequence[Domain] = REAL,
     kinds: str | None = None,
+    outputs: type[NamedTuple] | None = None,
+    holomorphic: bool = True,
 ) -> None:
     """Add a row for any other differentiable op; a rule is the pullback.
 
     `jvp` may give the forward rule where the pullback of the pullback is slow; it names the
-    tangent `g`.
+    tangent `g`. `outputs` is the named tuple of an op with several results: `y` and `g` are then
+    one of outputs and one of cotangents, `None` for an output that nothing depends on. Pullbacks of
+    complex arrays are written without conjugates, as the transpose, unless `holomorphic` is false:
+    then as the adjoint.
     """
     _add(
         Op(
@@ -511,6 +550,8 @@ def nonlinear(
             masks=masks,
             domain=domain,
             kinds=kinds,
+            outputs=outputs,
+            holomorphic=holomorphic,
         )
     )
 
@@ -520,6 +561,10 @@ def discrete(
 ) -> None:
     """Add a row for an op without a derivative: boolean, index or piecewise constant results."""
     _add(Op("discrete", function, (), dtype=dtype, kinds=kinds))
+
+
+PART = Op("linear", part, (None,), dtype="own")
+"""The op of nodes that stand for one of several outputs."""
 
 
 def _add(op: Op) -> None:

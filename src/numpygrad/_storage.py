@@ -90,7 +90,7 @@ def storage_of(x: Array) -> Storage:
         x._alias = Storage(x)
         # A node that saved its output learns here where to look whether it was overwritten.
         if x._node is not None:
-            x._node.alias = x._alias.storage
+            x._node.watch(x._alias.storage)
     return x._alias.storage
 
 

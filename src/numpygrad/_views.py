@@ -77,7 +77,7 @@ def update(x: Array, name: str, other: Operand) -> Array:
         result = BY_NAME[name].function(_snapshot(x), _snapshot(operand) if shared else operand)
         result = _fitted(f"in-place {name}", x, result)
     if x._node is not None and x._alias is not None:
-        x._node.alias = x._alias.storage  # a view taken of the snapshot made it look elsewhere
+        x._node.watch(x._alias.storage)  # a view taken of the snapshot made it look elsewhere
     if result.shape != x.shape:
         raise ShapeError(
             f"in-place {name} of shape {x.shape} with {operand.shape} would give {result.shape}, "
