@@ -15,7 +15,10 @@ nox.options.reuse_existing_virtualenvs = True
 MYPY, RUFF = "mypy==2.4.1", "ruff==0.17.6"
 PEERS = ("torch==2.13.0", "autograd", "mygrad")
 SUITE = ("ndindex", "pytest-json-report")  # what array-api-tests needs besides the extra test
-CHECKED = ("src", "backends", "tests", "examples", "benchmarks", "conformance", "noxfile.py")
+CHECKED = (
+    *("src", "backends", "tests", "examples", "benchmarks", "conformance"),
+    *("docs/generate_functions.py", "noxfile.py"),
+)
 
 
 @nox.session
@@ -51,6 +54,13 @@ def lint(session: nox.Session) -> None:
     session.install(RUFF)
     session.run("ruff", "check", "--output-format=concise", *CHECKED, *session.posargs)
     session.run("ruff", "format", "--check", *CHECKED)
+
+
+@nox.session
+def functions(session: nox.Session) -> None:
+    """Write docs/functions.md: every function, where it runs, whether it has a derivative."""
+    session.install("-e", ".[jax,strict]")
+    session.run("python", "docs/generate_functions.py")
 
 
 @nox.session

@@ -12,6 +12,7 @@ from benchmarks.timing import QUICK, THOROUGH
 
 GROUPS = {
     "ops": "small_ops",
+    "forward": "forward",
     "mlp": "mlp",
     "transformer": "transformer",
     "runge_kutta": "runge_kutta",

@@ -15,13 +15,19 @@ BACKENDS = ROOT / "backends"
 
 LAYERS = {
     0: {"errors", "typing"},
-    1: {"_dtypes", "_kernels", "_modes", "_node", "_storage", "_op", "_backend"},
+    1: {
+        *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
+        *("_special_values", "_storage"),
+    },
     2: {"_array"},
     3: {"_dispatch"},
     4: {"_engine"},
     5: {"_lazy"},
     6: {"ops"},
-    7: {"linalg", "fft", "random", "_forward", "_transforms", "_views"},
+    7: {
+        *("_linalg_rules", "linalg", "fft", "_generator", "random"),
+        *("_forward", "_transforms", "_views"),
+    },
     8: {"", "_info"},
     9: {"_samples", "testing"},
 }
@@ -30,7 +36,7 @@ LAYERS = {
 EXCEPTIONS = {("_array", "")}
 """An array's operators are its namespace's functions, as `__array_namespace__` implies."""
 
-PUBLIC_FACE = {"_backend", "_dtypes", "_kernels", "errors"}
+PUBLIC_FACE = {"_backend", "_dtypes", "_kernels", "_special_values", "errors"}
 """What a backend may import of numpygrad."""
 
 BACKEND_EXCEPTIONS = {("numpygrad_jax", "_array")}

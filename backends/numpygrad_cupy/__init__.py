@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad._backend import Backend, Namespace
+from numpygrad._backend import Backend, Namespace, RandomSource
 
 Raw = Any
 
@@ -30,10 +30,10 @@ def _load() -> Namespace:
     import array_api_compat.cupy as library
 
     from numpygrad_cupy import _fft, _linalg
-    from numpygrad_cupy._kernels import KERNELS
+    from numpygrad_cupy._kernels import COMPLEX_KERNELS, KERNELS
 
     extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
-    return Namespace(library, KERNELS, extensions=extensions)
+    return Namespace(library, KERNELS, complex_kernels=COMPLEX_KERNELS, extensions=extensions)
 
 
 def _resolve(specification: str) -> str | None:
@@ -66,6 +66,22 @@ def _to_numpy(data: Raw) -> np.ndarray[Any, Any]:
     return host
 
 
+def _specifications() -> list[str]:
+    import cupy
+
+    return [f"cuda:{index}" for index in range(cupy.cuda.runtime.getDeviceCount())]
+
+
+def _to_dlpack(
+    data: Raw, *, stream: Any, max_version: Any, dl_device: Any, copy: bool | None
+) -> Any:
+    """CuPy copies to the host, but refuses to copy to where the array already is."""
+    to_host = dl_device is not None and int(dl_device[0]) == 1
+    if copy and not to_host:
+        data, copy = data.copy(), None
+    return data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+
 def _accumulate(total: Raw, g: Raw, owned: bool) -> Raw:
     import cupy
 
@@ -79,6 +95,12 @@ def _add_at(buffer: Raw, key: Any, g: Raw) -> Raw:
     return buffer
 
 
+def _random_source(seeds: np.random.SeedSequence, device: Any) -> RandomSource:
+    from numpygrad_cupy._random import DeviceSource
+
+    return DeviceSource(seeds, device)
+
+
 backend = Backend(
     name="cupy",
     install=(
@@ -89,8 +111,11 @@ backend = Backend(
     is_raw=_is_raw,
     raw_device=_raw_device,
     device_name=lambda data: f"cuda:{data.device.id}",
+    specifications=_specifications,
     to_numpy=_to_numpy,
+    to_dlpack=_to_dlpack,
     owned=lambda data: data.base is None,
     accumulate=_accumulate,
     add_at=_add_at,
+    random_source=_random_source,
 )

@@ -6,12 +6,15 @@ GPU is.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import array_api_compat.cupy as library
 import cupy
 import numpy as np
+
+from numpygrad import _special_values
 
 Raw = Any
 
@@ -29,6 +32,15 @@ def asarray(x: Any, *, dtype: Any = None, device: Any = None, copy: bool | None 
 def astype(x: Raw, dtype: Any) -> Raw:
     """The method."""
     return x.astype(dtype)
+
+
+def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Raw:
+    """As `asarray`, broadcast, where `fill` would lose the sign of -0.0."""
+    parts = np.asarray([np.real(fill_value), np.imag(fill_value)])
+    if not np.any((parts == 0) & np.signbit(parts)):
+        return library.full(shape, fill_value, dtype=dtype, device=device)
+    value = cupy.broadcast_to(asarray(fill_value, dtype=dtype, device=device), shape)
+    return library.asarray(value, device=device, copy=True, order="C")
 
 
 def remainder(x1: Raw, x2: Raw) -> Raw:
@@ -73,12 +85,34 @@ def erf(x: Raw) -> Raw:
     return kernel(x)
 
 
+def _joined(real: Raw, imag: Raw) -> Raw:
+    """The complex array of two parts."""
+    out = cupy.empty(real.shape, dtype=np.result_type(real.dtype, np.complex64))
+    out.real, out.imag = real, imag
+    return out
+
+
+def _of_complex(name: str, x: Raw) -> Raw:
+    """A function that Thrust gives other special values for complex numbers.
+
+    All elements pass the repair: to look first whether one needs it would wait for the device.
+    """
+    y = getattr(library, name)(x)
+    return y if x.dtype.kind != "c" else _special_values.repaired(cupy, name, x, y, _joined)
+
+
 KERNELS: dict[str, Callable[..., Raw]] = {
     "asarray": asarray,
     "astype": astype,
     "erf": erf,
+    "full": full,
     "remainder": remainder,
     "repeat": repeat,
     "scatter": scatter,
     "take": take,
+}
+
+COMPLEX_KERNELS: dict[str, Callable[..., Raw]] = {
+    name: functools.partial(_of_complex, name)
+    for name in ("acosh", "log", "log10", "log1p", "log2", "sqrt", "tan", "tanh")
 }

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad._backend import Backend, Namespace
+from numpygrad._backend import Backend, Namespace, RandomSource
 
 Raw = Any
 
@@ -21,11 +21,17 @@ def _load() -> Namespace:
     import jax
 
     from numpygrad_jax import _fft, _linalg
-    from numpygrad_jax._kernels import KERNELS, in_64_bits, register
+    from numpygrad_jax._kernels import COMPLEX_KERNELS, KERNELS, in_64_bits, register
 
     register()
     extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
-    return Namespace(jax.numpy, KERNELS, extensions=extensions, wrap=in_64_bits)
+    return Namespace(
+        jax.numpy,
+        KERNELS,
+        complex_kernels=COMPLEX_KERNELS,
+        extensions=extensions,
+        wrap=in_64_bits,
+    )
 
 
 def _resolve(specification: str) -> str | None:
@@ -72,11 +78,31 @@ def _assign(data: Raw, key: Any, value: Raw) -> Raw:
     return in_64_bits(lambda: data.at[key].set(value))()
 
 
+def _specifications() -> list[str]:
+    import jax
+
+    platforms = dict.fromkeys((jax.default_backend(), "cpu"))
+    return [f"{p}:{index}" for p in platforms for index in range(len(jax.devices(p)))]
+
+
+def _to_dlpack(data: Raw, *, max_version: Any, **options: Any) -> Any:
+    """A capsule of the oldest kind is all JAX makes, but it refuses to be asked for one by name."""
+    if max_version is not None and max_version < (0, 5):
+        max_version = None
+    return data.__dlpack__(max_version=max_version, **options)
+
+
 def _scope() -> AbstractContextManager[Any]:
     import jax
 
     context: AbstractContextManager[Any] = jax.enable_x64(True)
     return context
+
+
+def _random_source(seeds: np.random.SeedSequence, device: Any) -> RandomSource:
+    from numpygrad_jax._random import KeySource
+
+    return KeySource(seeds, device)
 
 
 backend = Backend(
@@ -87,9 +113,12 @@ backend = Backend(
     is_raw=_is_raw,
     raw_device=_raw_device,
     device_name=_device_name,
+    specifications=_specifications,
     to_numpy=lambda data: np.array(data),
+    to_dlpack=_to_dlpack,
     assign=_assign,
     mutable=False,
     owned=lambda data: True,
     scope=_scope,
+    random_source=_random_source,
 )

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numpygrad import _special_values
 from numpygrad.errors import ShapeError
 
 Raw = Any
@@ -143,22 +144,99 @@ def any(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
     return jnp.any(x != 0, axis=axis, keepdims=keepdims)
 
 
+def sign(x: Raw) -> Raw:
+    """Of -0.0, +0.0, where JAX keeps the sign."""
+    if x.dtype.kind == "c":
+        return _special_values.complex_sign(jnp, x)
+    return jnp.where(x == 0, jnp.zeros_like(x), jnp.sign(x))
+
+
+def remainder(x1: Raw, x2: Raw) -> Raw:
+    """A zero has the sign of `x2`, where JAX has that of `x1`."""
+    out = jnp.remainder(x1, x2)
+    return jnp.where(out == 0, jnp.copysign(out, x2), out) if out.dtype.kind == "f" else out
+
+
+def floor_divide(x1: Raw, x2: Raw) -> Raw:
+    """`floor(x1 / x2)` at infinities and zeros, where JAX has NaN, -1 and zeros of another sign."""
+    if x1.dtype.kind != "f":
+        return jnp.floor_divide(x1, x2)
+    # It is piecewise constant: where a tracer differentiates it, nothing may flow.
+    x1, x2 = jax.lax.stop_gradient((x1, x2))
+    return _special_values.floor_divide(jnp, x1, x2, jnp.floor_divide)
+
+
+def clip_both(x: Raw, low: Raw, high: Raw) -> Raw:
+    """Compiled, it makes one pass."""
+    return jnp.minimum(jnp.maximum(x, low), high)
+
+
+def _swapped(x: Raw) -> Raw:
+    """`b + aj` of `a + bj`."""
+    return jax.lax.complex(jnp.imag(x), jnp.real(x))
+
+
+def _sinh(x: Raw) -> Raw:
+    """By the sine: `jnp.sinh` of small complex numbers loses half the digits."""
+    return _swapped(jnp.sin(_swapped(x)))
+
+
+def _cosh(x: Raw) -> Raw:
+    """By the cosine, as `_sinh`."""
+    return jnp.conj(jnp.cos(_swapped(x)))
+
+
+def _atan(x: Raw) -> Raw:
+    """By the inverse hyperbolic tangent: `jnp.arctan` loses the sign of a zero imaginary part."""
+    return _swapped(jnp.atanh(_swapped(x)))
+
+
+BY_OTHERS = {"atan": _atan, "cosh": _cosh, "sinh": _sinh}
+"""What of complex arrays comes out better by another of JAX's functions."""
+
+
+def _of_complex(name: str) -> Callable[[Raw], Raw]:
+    """A function of complex arrays: JAX loses signs of zeros, and makes most infinities NaN.
+
+    The repair is traced with the function itself, and so shares its passes over memory.
+    """
+    library: Callable[[Raw], Raw] = getattr(jnp, name)
+    plain = BY_OTHERS.get(name, library)
+
+    def kernel(x: Raw) -> Raw:
+        if x.dtype.kind != "c":
+            return library(x)
+        y = _special_values.reflected(jnp, name, plain, x, jax.lax.complex)
+        return _special_values.repaired(jnp, name, x, y, jax.lax.complex)
+
+    compiled: Callable[[Raw], Raw] = jax.jit(kernel)
+    return compiled
+
+
 KERNELS: dict[str, Callable[..., Raw]] = {
-    "all": all,
-    "any": any,
     "asarray": asarray,
+    "clip_both": jax.jit(clip_both),
     "concat": concat,
     "erf": jax.scipy.special.erf,
+    "floor_divide": jax.jit(floor_divide),
     "gather": getitem,
     "permute_dims": permute_dims,
     "put": put,
+    "remainder": jax.jit(remainder),
     "reshape": reshape,
     "scatter": scatter,
-    "select": getitem,
     "searchsorted": searchsorted,
+    "select": getitem,
+    "sign": jax.jit(sign),
     "take": take,
     "take_along_axis": take_along_axis,
 }
+
+
+COMPLEX_KERNELS: dict[str, Callable[..., Raw]] = {
+    "all": all,
+    "any": any,
+} | {name: _of_complex(name) for name in _special_values.COMPLEX}
 
 
 @functools.cache

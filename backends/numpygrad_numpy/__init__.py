@@ -11,7 +11,7 @@ import numpy as np
 from numpygrad._backend import Backend, Namespace
 from numpygrad._kernels import is_basic
 from numpygrad_numpy import _fft, _linalg
-from numpygrad_numpy._kernels import KERNELS
+from numpygrad_numpy._kernels import COMPLEX_KERNELS, KERNELS
 
 Raw = Any
 
@@ -20,7 +20,7 @@ def _load() -> Namespace:
     import array_api_compat.numpy as library
 
     extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
-    return Namespace(library, KERNELS, extensions=extensions)
+    return Namespace(library, KERNELS, complex_kernels=COMPLEX_KERNELS, extensions=extensions)
 
 
 OUT_PAYS = 4096
@@ -57,6 +57,15 @@ def _assign(data: Raw, key: Any, value: Raw) -> Raw:
     return data
 
 
+def _to_dlpack(
+    data: Raw, *, stream: Any, max_version: Any, dl_device: Any, copy: bool | None
+) -> Any:
+    """Of memory that is read-only a copy, where the consumer is too old to be told so."""
+    if copy is None and not data.flags.writeable and (max_version or (0, 0)) < (1, 0):
+        copy = True
+    return data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+
 FAST: dict[str, Callable[..., Raw]] = {
     "add": np.add,
     "divide": np.divide,
@@ -71,6 +80,7 @@ backend = Backend(
     resolve=lambda specification: "cpu" if specification in ("", "cpu") else None,
     is_raw=lambda data: isinstance(data, (np.ndarray, np.generic)),
     device_name=lambda data: "cpu",
+    to_dlpack=_to_dlpack,
     assign=_assign,
     owned=_owned,
     accumulate=_accumulate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import functools
 import math
 import typing
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad import _kernels
+from numpygrad import _kernels, _special_values
 
 Raw = Any
 
@@ -126,6 +127,75 @@ def has_nan(x: Raw) -> bool:
     return bool(check != check)  # noqa: PLR0124 (only NaN differs from itself)
 
 
+def _all_finite(x: Raw) -> bool:
+    """Whether no element is infinite or NaN; counting takes half the time of `all()` if small."""
+    if x.ndim == 0:
+        return cmath.isfinite(x)
+    return bool(np.count_nonzero(np.isfinite(x)) == x.size)
+
+
+def floor_divide(x1: Raw, x2: Raw) -> Raw:
+    """`floor(x1 / x2)` at infinities, where NumPy has NaN and -1 as Python does."""
+    if x1.dtype.kind != "f" or (_all_finite(x1) and _all_finite(x2)):
+        return np.floor_divide(x1, x2)
+    with np.errstate(invalid="ignore"):
+        return _special_values.floor_divide(np, x1, x2, np.floor_divide)
+
+
+def _joined(real: Raw, imag: Raw) -> Raw:
+    """The complex array of two parts."""
+    out = np.empty(real.shape, np.result_type(real, np.complex64))
+    out.real, out.imag = real, imag
+    return out
+
+
+def _repaired(name: str, x: Raw, out: Raw) -> Raw:
+    with np.errstate(all="ignore"):
+        return _special_values.repaired(np, name, x, out, _joined)
+
+
+def expm1(x: Raw) -> Raw:
+    """Of complex numbers with the values at infinity and on the real axis that NumPy lacks."""
+    out = np.expm1(x)
+    if x.dtype.kind != "c":
+        return out
+    if isinstance(out, np.generic) or not _all_finite(out):
+        return _repaired("expm1", x, out)
+    # NumPy's expm1(-0 + 0j) is -0; nothing else with that real part is to be kept.
+    real = out.real
+    real += 0.0
+    return out
+
+
+def tan(x: Raw) -> Raw:
+    """Of complex numbers with the zeros of `tanh`."""
+    out = np.tan(x)
+    if x.dtype.kind != "c" or _all_finite(x):
+        return out
+    return _repaired("tan", x, out)
+
+
+def tanh(x: Raw) -> Raw:
+    """Of complex numbers at infinity with a zero of the sign that `x` has, not of sin(2x)'s."""
+    out = np.tanh(x)
+    if x.dtype.kind != "c" or _all_finite(x):
+        return out
+    return _repaired("tanh", x, out)
+
+
+def sign(x: Raw) -> Raw:
+    """NumPy's, without the compatibility layer's search for NaN; of complex `x`, `x / abs(x)`.
+
+    NumPy's own sign of infinite complex numbers is finite.
+    """
+    return _special_values.complex_sign(np, x) if x.dtype.kind == "c" else np.sign(x)
+
+
+def clip_both(x: Raw, low: Raw, high: Raw) -> Raw:
+    """NumPy's `clip`, in one pass."""
+    return np.clip(x, low, high)
+
+
 def relu(x: Raw) -> Raw:
     """`max(x, 0)`."""
     return np.maximum(x, 0)
@@ -190,9 +260,11 @@ def log_softmax(x: Raw, *, axis: Any = -1) -> Raw:
 KERNELS: dict[str, Callable[..., Raw]] = {
     "astype": astype,
     "cast": cast,
+    "clip_both": clip_both,
     "conj": conj,
     "contiguous": contiguous,
     "erf": erf,
+    "floor_divide": floor_divide,
     "gather": gather,
     "guarded_multiply": guarded_multiply,
     "matrix_transpose": matrix_transpose,
@@ -207,10 +279,17 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "reshape": reshape,
     "scatter": scatter,
     "select": select,
+    "sign": sign,
     "softmax": softmax,
     "spread": spread,
     "stack": stack,
     "sum": sum,
     "unstack": unstack,
     "zeros": zeros,
+}
+
+COMPLEX_KERNELS: dict[str, Callable[..., Raw]] = {
+    "expm1": expm1,
+    "tan": tan,
+    "tanh": tanh,
 }

@@ -17,11 +17,14 @@ NAMES = {"cpu": "CPU_DEVICE", "device1": "device1", "device2": "device2"}
 def _load() -> Namespace:
     import array_api_strict
 
-    from numpygrad_strict import _fft, _linalg
-    from numpygrad_strict._kernels import KERNELS
+    from numpygrad_strict import _fft, _linalg, _sets
+    from numpygrad_strict._kernels import COMPLEX_KERNELS, KERNELS
 
     extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
-    return Namespace(array_api_strict, KERNELS, extensions=extensions)
+    kernels = KERNELS | _sets.KERNELS
+    return Namespace(
+        array_api_strict, kernels, complex_kernels=COMPLEX_KERNELS, extensions=extensions
+    )
 
 
 def _resolve(specification: str) -> str | None:
@@ -66,6 +69,7 @@ backend = Backend(
     is_raw=_is_raw,
     raw_device=_raw_device,
     device_name=_device_name,
+    specifications=lambda: tuple(NAMES),
     raw_dtype=_raw_dtype,
     to_numpy=_to_numpy,
     assign=_assign,

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import math as _math
 
-from numpygrad import _dtypes as _dtypes
+from numpy import bool as bool
+from numpy import complex64 as complex64
+from numpy import complex128 as complex128
+from numpy import float32 as float32
+from numpy import float64 as float64
+from numpy import int8 as int8
+from numpy import int16 as int16
+from numpy import int32 as int32
+from numpy import int64 as int64
+from numpy import uint8 as uint8
+from numpy import uint16 as uint16
+from numpy import uint32 as uint32
+from numpy import uint64 as uint64
+
 from numpygrad import _views as _views
 from numpygrad import errors as errors
+from numpygrad import fft as fft
+from numpygrad import linalg as linalg
 from numpygrad import ops as ops
+from numpygrad import random as random
 from numpygrad._array import Array as Array
 from numpygrad._backend import Backend as Backend
 from numpygrad._backend import Device as Device
@@ -16,18 +32,6 @@ from numpygrad._backend import default_device as default_device
 from numpygrad._backend import device as device
 from numpygrad._backend import installed_backends as installed_backends
 from numpygrad._backend import set_default_device as set_default_device
-from numpygrad._dtypes import complex64 as complex64
-from numpygrad._dtypes import complex128 as complex128
-from numpygrad._dtypes import float32 as float32
-from numpygrad._dtypes import float64 as float64
-from numpygrad._dtypes import int8 as int8
-from numpygrad._dtypes import int16 as int16
-from numpygrad._dtypes import int32 as int32
-from numpygrad._dtypes import int64 as int64
-from numpygrad._dtypes import uint8 as uint8
-from numpygrad._dtypes import uint16 as uint16
-from numpygrad._dtypes import uint32 as uint32
-from numpygrad._dtypes import uint64 as uint64
 from numpygrad._info import __array_namespace_info__ as __array_namespace_info__
 from numpygrad._modes import enable_grad as enable_grad
 from numpygrad._modes import is_grad_enabled as is_grad_enabled
@@ -157,6 +161,11 @@ from numpygrad.ops.searching import count_nonzero as count_nonzero
 from numpygrad.ops.searching import nonzero as nonzero
 from numpygrad.ops.searching import searchsorted as searchsorted
 from numpygrad.ops.searching import where as where
+from numpygrad.ops.sets import isin as isin
+from numpygrad.ops.sets import unique_all as unique_all
+from numpygrad.ops.sets import unique_counts as unique_counts
+from numpygrad.ops.sets import unique_inverse as unique_inverse
+from numpygrad.ops.sets import unique_values as unique_values
 from numpygrad.ops.sorting import argsort as argsort
 from numpygrad.ops.sorting import sort as sort
 from numpygrad.ops.special import erf as erf
@@ -182,8 +191,6 @@ from numpygrad.ops.utility import diff as diff
 
 Tensor = Array
 """The same class under its other name."""
-
-bool = _dtypes.bool_
 
 absolute = abs
 arccos = acos

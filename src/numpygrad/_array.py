@@ -517,8 +517,8 @@ class Array:
         copy: bool | None = None,
     ) -> Any:
         self._refuse_silent_loss("export through DLPack")
-        return self.data.__dlpack__(
-            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+        return self._type.backend.to_dlpack(
+            self.data, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
         )
 
     def __dlpack_device__(self, /) -> tuple[Any, int]:
@@ -603,6 +603,8 @@ class Array:
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Array:
         """A copy on `device`, a new leaf: the gradient does not cross, as it does with `to`."""
+        if stream is not None:
+            raise ValueError("to_device() copies on the backend's current stream; pass stream=None")
         return numpygrad.ops.creation.transfer(self.detach(), device, copy=True)
 
     def to(self, device: str | None = None, dtype: DTypeLike | None = None) -> Array:

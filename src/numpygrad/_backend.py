@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from numpygrad import _linalg_kernels
 from numpygrad._dtypes import DEFAULT_FLOAT, DType, float32
 from numpygrad._kernels import DEFAULTS
 from numpygrad.errors import BackendError, DeviceError
-from numpygrad.typing import RawArray
+from numpygrad.typing import RawArray, Shape
 
+EXTENSION_DEFAULTS = {"linalg": _linalg_kernels.DEFAULTS}
 ENTRY_POINTS = "numpygrad.backends"
 VARIABLE = "NUMPYGRAD_BACKEND"
 
@@ -30,9 +32,9 @@ VARIABLE = "NUMPYGRAD_BACKEND"
 class Namespace:
     """An array-API namespace: a backend's own kernels, then the defaults, then the library's own.
 
-    `extensions` gives the kernels of the namespaces inside it, `linalg` and `fft`. `wrap` is put
-    around every function. Attributes are looked up once and kept, so `xp.sin` costs an attribute
-    read afterwards.
+    `complex_kernels` come before all of them where arrays are complex. `extensions` gives the
+    kernels of the namespaces inside it, `linalg` and `fft`. `wrap` is put around every function.
+    Attributes are looked up once and kept, so `xp.sin` costs an attribute read afterwards.
     """
 
     def __init__(
@@ -40,25 +42,44 @@ class Namespace:
         library: Any,
         kernels: Mapping[str, Callable[..., Any]],
         *,
+        complex_kernels: Mapping[str, Callable[..., Any]] | None = None,
         extensions: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
-        defaults: Mapping[str, Callable[..., Any]] = DEFAULTS,
         wrap: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
     ) -> None:
         self._library = library
         self._kernels = kernels
+        self._complex_kernels = complex_kernels or {}
         self._extensions = extensions or {}
-        self._defaults = defaults
+        self._defaults = DEFAULTS
+        self._root = self
         self._wrap = wrap
+
+    @functools.cached_property
+    def for_complex(self) -> Namespace:
+        """The namespace of complex arrays: apart, so that kernels for them cost real ones nothing.
+
+        A rule may meet real arrays in it, and the kernels take them too.
+        """
+        if not self._complex_kernels:
+            return self
+        return Namespace(
+            self._library,
+            {**self._kernels, **self._complex_kernels},
+            extensions=self._extensions,
+            wrap=self._wrap,
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name in self._extensions:
             found: Any = Namespace(
-                getattr(self._library, name), self._extensions[name], defaults={}, wrap=self._wrap
+                getattr(self._library, name), self._extensions[name], wrap=self._wrap
             )
+            found._defaults = EXTENSION_DEFAULTS.get(name, {})
+            found._root = self
         elif name in self._kernels:
             found = self._kernels[name]
         elif name in self._defaults:
-            found = functools.partial(self._defaults[name], self)
+            found = functools.partial(self._defaults[name], self._root)
         else:
             found = getattr(self._library, name)
         if self._wrap is not None and callable(found) and not isinstance(found, type):
@@ -78,6 +99,32 @@ def _assign(data: RawArray, key: Any, value: RawArray) -> RawArray:
 
 def _device_name(data: RawArray) -> str:
     return str(data.device)
+
+
+def _to_dlpack(data: RawArray, **options: Any) -> Any:
+    return data.__dlpack__(**options)
+
+
+class RandomSource(Protocol):
+    """A stream of random numbers on one device: what a `numpygrad.random.Generator` draws from.
+
+    One thread at a time calls it. Dtypes are the library's own.
+    """
+
+    state: Any
+    """Where the stream is, in plain numbers or bytes; assigned, the stream goes on from there."""
+
+    def random(self, shape: Shape, dtype: Any) -> RawArray:
+        """Uniform numbers from 0 up to 1, which is left out."""
+
+    def standard_normal(self, shape: Shape, dtype: Any) -> RawArray:
+        """Normal numbers of mean 0 and standard deviation 1."""
+
+    def integers(self, low: int, last: int, shape: Shape, dtype: Any) -> RawArray:
+        """Integers from `low` to `last`, both included: all that the dtype holds, if asked to."""
+
+    def permutation(self, n: int) -> RawArray:
+        """0 to `n - 1` in any order, of the default integer dtype."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,10 +150,14 @@ class Backend:
     """The library's own device object for a canonical name; what `device=` takes."""
     device_name: Callable[[RawArray], str] = _device_name
     """The canonical device name of an array."""
+    specifications: Callable[[], Sequence[str]] = field(default=lambda: ("",))
+    """Specifications of all devices there are; of the default one alone, unless it can tell."""
     raw_dtype: Callable[[DType], Any] = _same
     """The library's dtype for a `numpy.dtype`."""
     to_numpy: Callable[[RawArray], np.ndarray[Any, Any]] = np.asarray
     """A NumPy array of the values; the same memory where that is host memory."""
+    to_dlpack: Callable[..., Any] = _to_dlpack
+    """The DLPack capsule of an array, with the options of the standard's `__dlpack__`."""
     assign: Callable[[RawArray, Any, RawArray], RawArray] = _assign
     """Writes `value` at `key`: in place if `mutable`, else gives a new array."""
     mutable: bool = True
@@ -124,6 +175,9 @@ class Backend:
     fast: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """Kernels by op name that may be called on real floating arrays of one dtype without checks:
     they take raw arrays and 0-d values, and give the standard's result."""
+    random_source: Callable[[np.random.SeedSequence, Any], RandomSource] | None = None
+    """Random numbers of a seed on a device, the library's own; `None` if NumPy shall draw them on
+    the host, from where they are moved."""
 
     @functools.cached_property
     def xp(self) -> Namespace:
@@ -169,11 +223,11 @@ class ArrayType:
         backend = device.backend
         self.device = device
         self.backend = backend
-        self.xp = backend.xp
         self.dtype = dtype
         self.raw_dtype = backend.raw_dtype(dtype)
         self.is_floating = dtype.kind in "fc"
         self.is_complex = dtype.kind == "c"
+        self.xp = backend.xp.for_complex if self.is_complex else backend.xp
         self.fast: Mapping[str, Callable[..., Any]] | None = (
             backend.fast if backend.fast and dtype in (float32, DEFAULT_FLOAT) else None
         )

@@ -55,6 +55,8 @@ def as_dtype(dtype: DTypeLike) -> DType:
         If the standard has no such dtype.
     """
     try:
+        if dtype is None:  # which NumPy takes for float64
+            raise TypeError
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError as error:
         raise DTypeError(f"{dtype!r} is not a dtype; use npg.float64, 'float64', ...") from error

@@ -18,6 +18,7 @@ from numpygrad._dispatch import apply
 from numpygrad._engine import cotangents, zeros_of
 from numpygrad._node import Node, Parts, leaf
 from numpygrad._op import BY_NAME, Mode, Op
+from numpygrad.errors import DerivativeError
 from numpygrad.ops.creation import transfer
 from numpygrad.ops.elementwise import real
 from numpygrad.ops.manipulation import broadcast_to
@@ -92,7 +93,10 @@ def _tangent(node: Node, tangents: dict[Node, Array], mode: Mode) -> Array | Non
     op, parents = node.op, node.parents
     if op is not None and op.is_part:
         parts = tangents.get(node.parent1)
-        return None if parts is None else parts[node.params["position"]]
+        t = None if parts is None else parts[node.params["position"]]
+        if isinstance(t, DerivativeError):
+            raise t
+        return t
     given = [None if p is None else tangents.get(p) for p in parents]
     if op is None or all(t is None for t in given):
         return None
@@ -177,7 +181,9 @@ def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Any:
         pull: Any = op.pulls(Mode.RECORDED_CAREFUL, len(node.parents))[i]
         pulled: Array = pull(node, Parts(zeros) if several else zeros[0])
         nodes = {z._node for z in zeros if z._node is not None}
-        found = cotangents(pulled, t, recorded=True, retain_graph=True, targets=nodes).totals
+        found = {}
+        if pulled._node is not None:
+            found = cotangents(pulled, t, recorded=True, retain_graph=True, targets=nodes).totals
     pushed = [found[z._node][0] if z._node in found else z.detach() for z in zeros]
     return Parts(pushed) if several else pushed[0]
 

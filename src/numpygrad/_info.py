@@ -27,7 +27,10 @@ class Info:
     """The namespace's inspection object."""
 
     def capabilities(self) -> dict[str, Any]:
-        """Optional behaviour that is available."""
+        """Optional behaviour that is available, whatever the backend.
+
+        64 dimensions are NumPy's limit: where a library allows more, they could not be shown.
+        """
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
     def default_device(self) -> Device:
@@ -45,8 +48,9 @@ class Info:
         }
 
     def devices(self) -> tuple[Device, ...]:
-        """The default device of each installed backend."""
-        return tuple(find_device_of(find_backend(name), "") for name in installed_backends())
+        """Every device of every installed backend."""
+        backends = [find_backend(name) for name in installed_backends()]
+        return tuple(find_device_of(b, name) for b in backends for name in b.specifications())
 
     def dtypes(
         self, *, device: str | None = None, kind: str | tuple[str, ...] | None = None
@@ -55,7 +59,7 @@ class Info:
         find_device(device)
         kinds = tuple(KINDS) if kind is None else (kind,) if isinstance(kind, str) else kind
         for unknown in set(kinds) - set(KINDS):
-            raise ValueError(f"kind is one of {', '.join(KINDS)}, not {unknown!r}")
+            raise ValueError(f"a kind is one of {', '.join(KINDS)}, not {unknown!r}")
         chosen = sorted(STANDARD, key=str)
         return {str(d): d for d in chosen if any(is_kind(d, k) for k in kinds)}
 

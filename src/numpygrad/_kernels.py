@@ -26,6 +26,19 @@ def guarded_multiply(xp: Any, g: RawArray, partial: RawArray) -> RawArray:
     return xp.where(flat, 0.0, g) * xp.where(silent, 0.0, partial)
 
 
+def device_of(x: RawArray) -> Any:
+    """The library's device of an array; none, its default, of one that is being traced."""
+    return getattr(x, "device", None)
+
+
+def holds(condition: RawArray, *, unknown: bool = False) -> bool:
+    """Whether a condition holds; `unknown` if an array that is being traced has no values."""
+    try:
+        return bool(condition)
+    except TypeError:
+        return unknown
+
+
 def _positions(xp: Any, key: Any, shape: Shape, device: Any) -> RawArray:
     """The places in row-major order that `key` selects from an array of `shape`."""
     numbers = xp.reshape(xp.arange(math.prod(shape), device=device), shape)
@@ -36,7 +49,7 @@ def _occurrences(xp: Any, positions: RawArray, size: int) -> tuple[RawArray, Raw
     """An order that sorts `positions`, and where in it each of `size` places starts and ends."""
     order = xp.argsort(positions, stable=True)
     ordered = xp.take(positions, order)
-    places = xp.arange(size, device=positions.device)
+    places = xp.arange(size, device=device_of(positions))
     first = xp.searchsorted(ordered, places)
     return order, first, xp.searchsorted(ordered, places, side="right")
 
@@ -48,8 +61,8 @@ def scatter(xp: Any, g: RawArray, *, key: Any, shape: Shape) -> RawArray:
     added in turn, which is exact, where differences of running sums would not be.
     """
     size = math.prod(shape)
-    out = xp.zeros(size, dtype=g.dtype, device=g.device)
-    positions = xp.reshape(_positions(xp, key, shape, g.device), (-1,))
+    out = xp.zeros(size, dtype=g.dtype, device=device_of(g))
+    positions = xp.reshape(_positions(xp, key, shape, device_of(g)), (-1,))
     count = positions.shape[0]
     if count == 0:
         return xp.reshape(out, shape)
@@ -71,7 +84,7 @@ def put(xp: Any, x: RawArray, value: RawArray, *, key: Any) -> RawArray:
         out = xp.asarray(x, copy=True)
         out[_with_ellipsis(key)] = value
         return out
-    positions = _positions(xp, key, x.shape, x.device)
+    positions = _positions(xp, key, x.shape, device_of(x))
     values = xp.reshape(xp.broadcast_to(value, positions.shape), (-1,))
     positions = xp.reshape(positions, (-1,))
     count = positions.shape[0]
@@ -124,10 +137,7 @@ def spread(xp: Any, x: RawArray, shape: Shape) -> RawArray:
 
 def has_nan(xp: Any, x: RawArray) -> bool:
     """Whether an element is NaN; yes, if that cannot be known yet."""
-    try:
-        return bool(xp.any(xp.isnan(x)))
-    except TypeError:  # an array that is being traced has no values
-        return True
+    return holds(xp.any(xp.isnan(x)), unknown=True)
 
 
 def contiguous(xp: Any, x: RawArray) -> RawArray:
@@ -167,6 +177,11 @@ def clip_low(xp: Any, x: RawArray, bound: RawArray) -> RawArray:
 def clip_high(xp: Any, x: RawArray, bound: RawArray) -> RawArray:
     """The smaller one."""
     return xp.minimum(x, bound)
+
+
+def clip_both(xp: Any, x: RawArray, low: RawArray, high: RawArray) -> RawArray:
+    """`x` limited from below, then from above."""
+    return xp.minimum(xp.maximum(x, low), high)
 
 
 # Rational approximations of W. J. Cody, "Rational Chebyshev approximations for the error function",
@@ -265,6 +280,7 @@ def log_softmax(xp: Any, x: RawArray, *, axis: Any = -1) -> RawArray:
 
 DEFAULTS: dict[str, Callable[..., Any]] = {
     "cast": cast,
+    "clip_both": clip_both,
     "clip_high": clip_high,
     "clip_low": clip_low,
     "contiguous": contiguous,

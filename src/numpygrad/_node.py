@@ -110,8 +110,8 @@ class Parts(list[Any]):
     def _rule_namespace(self) -> Any:
         return self._first()._rule_namespace()
 
-    def _output_of(self, node: Node, data: Sequence[RawArray]) -> Any:
-        return self._first()._parts_of(node, data)
+    def _parts_of(self, node: Node, outputs: Sequence[RawArray]) -> Any:
+        return self._first()._parts_of(node, outputs)
 
     def _first(self) -> Any:
         return next(part for part in self if part is not None)

@@ -245,9 +245,11 @@ class Op:
             raise TypeError(f"{self.name}() has no forward rule of its own")
         if self._forward is None:
             names = _parameters(self.jvp)
-            self._forward = _bind(
-                self.jvp, [_reader(self, name, 0, Mode.RECORDED) for name in names]
-            )
+            readers = [
+                (lambda node, t: t) if name == "g" else _reader(self, name, 0, Mode.RECORDED)
+                for name in names
+            ]
+            self._forward = _bind(self.jvp, readers)
         return self._forward
 
     def _check(self) -> None:
@@ -350,7 +352,7 @@ def _outputs_reader(op: Op, mode: Mode) -> Reader:
         for index, storage in node.alias:
             name = f"output {outputs._fields[index]}"
             check_not_stale(node, name, storage, node.output[index].shape)
-        return g._output_of(node, node.output) if mode.recorded else node.output
+        return g._parts_of(node, node.output) if mode.recorded else node.output
 
     return lambda node, g: outputs._make(read(node, g))
 

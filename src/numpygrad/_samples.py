@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,9 +16,9 @@ from numpygrad.typing import Shape
 Values = np.ndarray[Any, Any]
 
 REAL_ONLY = frozenset(
-    {"atan2", "clip_high", "clip_low", "copysign", "erf", "hypot", "log_softmax", "logaddexp"}
-    | {"logsumexp", "max", "maximum", "min", "minimum", "relu", "remainder", "sigmoid", "softmax"}
-    | {"softplus", "std"}
+    {"atan2", "clip_both", "clip_high", "clip_low", "copysign", "erf", "hypot", "log_softmax"}
+    | {"logaddexp", "logsumexp", "max", "maximum", "min", "minimum", "relu", "remainder"}
+    | {"ihfft", "rfft", "rfftn", "sigmoid", "softmax", "softplus", "std"}
 )
 """Differentiable ops that the standard, or mathematics, defines for real arrays alone."""
 
@@ -59,6 +59,7 @@ def draw(shape: Shape, domain: Domain, dtype: str, rng: np.random.Generator) -> 
 ELEMENTWISE_SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
     1: (((2, 3),), ((),), ((0, 2),)),
     2: (((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((0, 2), (2,))),
+    3: (((2, 3), (2, 3), (2, 3)), ((2, 3), (3,), ()), ((0, 2), (2,), ())),
 }
 
 
@@ -111,6 +112,7 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("pairs", lambda x: x[_index([0, 1, 0], x), _index([2, 1, 2], x)], (matrix,)),
         ],
         "imag": [("matrix", npg.imag, (matrix,))],
+        **_linalg_calls(),
         "log_softmax": [
             ("last", lambda x: npg.log_softmax(x), (matrix,)),
             ("axis-0", lambda x: npg.log_softmax(x, axis=0), (matrix,)),
@@ -199,7 +201,142 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
         "tril": [("below", lambda x: npg.tril(x, k=-1), ((2, 3, 3),))],
         "triu": [("above", lambda x: npg.triu(x, k=1), ((3, 3),))],
         "where": [("broadcast", _where, (matrix, vector))],
+        **_transforms(),
     }
+
+
+def _adjoint(x: Array) -> Array:
+    return npg.conj(x.mT)
+
+
+def _hermitian(x: Array) -> Array:
+    """A Hermitian matrix made of any, its eigenvalues apart."""
+    return x + _adjoint(x) + _spread(x)
+
+
+def _spread(x: Array) -> Array:
+    """A diagonal matrix that sets eigenvalues or singular values of a small sum apart."""
+    m, n = x.shape[-2:]
+    steps = np.zeros((m, n))
+    np.fill_diagonal(steps, [3.0, -5.0, 9.0, -14.0][: min(m, n)])
+    return npg.asarray(steps.astype(x.dtype), device=x.device)
+
+
+def _positive(x: Array) -> Array:
+    """A Hermitian positive definite matrix made of any of elements below 2."""
+    return x + _adjoint(x) + 16.0 * npg.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+
+
+def _singular(x: Array) -> Array:
+    """A square matrix made of one that lacks a column."""
+    return npg.concat([x, npg.sum(x, axis=-1, keepdims=True)], axis=-1)
+
+
+def _norms(
+    name: str, orders: list[Any]
+) -> list[tuple[str, Callable[..., Array], tuple[Shape, ...]]]:
+    return [
+        (
+            f"order-{order}",
+            lambda x, order=order: getattr(npg.linalg, name)(x, ord=order),
+            ((2, 3),),
+        )
+        for order in orders
+    ]
+
+
+def _linalg_calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...]]]]:
+    """The calls of linear algebra: results that a choice of phase or basis does not change."""
+    la = npg.linalg
+    matrix, square, stack = (2, 3), (3, 3), (2, 3, 3)
+
+    def by_eigh(x: Array) -> Array:
+        w, v = la.eigh(_hermitian(x))
+        return (v * npg.expand_dims(npg.sin(w), axis=-2)) @ _adjoint(v)
+
+    def by_eig(x: Array) -> Array:
+        w, v = la.eig(x + _spread(x))
+        return npg.abs(v) ** 2 * npg.expand_dims(w * w, axis=-2)
+
+    def by_svd(x: Array, *, full: bool) -> Array:
+        u, s, vh = la.svd(x + _spread(x), full_matrices=full)
+        k = s.shape[-1]
+        first = (u[..., :k] * npg.expand_dims(npg.sin(s), axis=-2)) @ vh[..., :k, :]
+        if not full:
+            return first
+        rest = u[..., k:] @ _adjoint(u[..., k:]), _adjoint(vh[..., k:, :]) @ vh[..., k:, :]
+        return npg.concat([npg.reshape(part, (-1,)) for part in (first, *rest)])
+
+    def by_qr(x: Array, *, mode: Literal["reduced", "complete"]) -> Array:
+        q, r = la.qr(x + _spread(x), mode=mode)
+        k = min(x.shape[-2:])
+        rest = q[..., k:] @ _adjoint(q[..., k:])
+        parts = (q[..., :k], r[..., :k, :], rest)
+        return npg.concat([npg.reshape(part, (-1,)) for part in parts])
+
+    def by_slogdet(x: Array) -> Array:
+        sign, logabsdet = la.slogdet(x + _spread(x))
+        return sign * logabsdet
+
+    return {
+        "adjugate": [
+            ("matrix", la.adjugate, (square,)),
+            ("stack", la.adjugate, (stack,)),
+            ("singular", lambda x: la.adjugate(_singular(x)), ((3, 2),)),
+        ],
+        "cholesky": [
+            ("lower", lambda x: la.cholesky(_positive(x)), (stack,)),
+            ("upper", lambda x: la.cholesky(_positive(x), upper=True), (square,)),
+        ],
+        "cross": [
+            ("vectors", la.cross, ((3,), (3,))),
+            ("stacks", la.cross, ((2, 1, 3), (4, 3))),
+            ("axis", lambda a, b: la.cross(a, b, axis=0), ((3, 2), (3, 2))),
+        ],
+        "det": [
+            ("matrix", la.det, (square,)),
+            ("stack", la.det, (stack,)),
+            ("singular", lambda x: la.det(_singular(x)), ((3, 2),)),
+        ],
+        "eig": [("matrix", by_eig, (square,)), ("stack", by_eig, (stack,))],
+        "eigh": [("function", by_eigh, (square,)), ("stack", by_eigh, (stack,))],
+        "eigvals": [("sorted", lambda x: _sorted(la.eigvals(x + _spread(x))), (square,))],
+        "eigvalsh": [("stack", lambda x: la.eigvalsh(_hermitian(x)), (stack,))],
+        "inv": [("stack", lambda x: la.inv(x + _spread(x)), (stack,))],
+        "pinv": [
+            ("wide", la.pinv, (matrix,)),
+            ("tall", la.pinv, ((2, 3, 2),)),
+            ("rank-1", lambda x: la.pinv(npg.concat([x, 2.0 * x], axis=1)), ((3, 1),)),
+        ],
+        "qr": [
+            ("square", lambda x: by_qr(x, mode="reduced"), (square,)),
+            ("tall", lambda x: by_qr(x, mode="reduced"), ((2, 4, 3),)),
+            ("wide", lambda x: by_qr(x, mode="reduced"), (matrix,)),
+            ("complete", lambda x: by_qr(x, mode="complete"), ((4, 2),)),
+        ],
+        "slogdet": [("matrix", by_slogdet, (square,)), ("stack", by_slogdet, (stack,))],
+        "solve": [
+            ("matrices", lambda a, b: la.solve(a + _spread(a), b), (square, (3, 2))),
+            ("vector", lambda a, b: la.solve(a + _spread(a), b), (square, (3,))),
+            ("stacks", lambda a, b: la.solve(a + _spread(a), b), ((2, 1, 3, 3), (4, 3, 2))),
+        ],
+        "svd": [
+            ("square", lambda x: by_svd(x, full=False), (square,)),
+            ("tall", lambda x: by_svd(x, full=False), ((2, 4, 3),)),
+            ("wide", lambda x: by_svd(x, full=False), (matrix,)),
+            ("full", lambda x: by_svd(x, full=True), ((4, 2),)),
+        ],
+        "svdvals": [("stack", lambda x: la.svdvals(x + _spread(x)), ((2, 2, 3),))],
+        "vector_norm": [
+            *_reductions(la.vector_norm),
+            *_norms("vector_norm", [1, 3, 1.5, -2, float("inf"), float("-inf"), 0]),
+        ],
+    }
+
+
+def _sorted(w: Array) -> Array:
+    """Complex values in the order of their real parts."""
+    return npg.take_along_axis(w, npg.argsort(npg.real(w), axis=-1), axis=-1)
 
 
 def _reductions(
@@ -210,6 +347,40 @@ def _reductions(
         ("axis-0", lambda x: function(x, axis=0), ((2, 3),)),
         ("kept", lambda x: function(x, axis=(0, -1), keepdims=True), ((2, 3, 2),)),
     ]
+
+
+def _transforms() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...]]]]:
+    """Of Fourier transforms: whole, cut and padded, to even and odd numbers of points."""
+    along: dict[str, tuple[Shape, dict[str, Any]]] = {
+        "last": ((2, 4), {}),
+        "padded": ((3, 2), {"n": 7, "axis": 0, "norm": "ortho"}),
+        "cut": ((5, 2), {"n": 2, "axis": 0, "norm": "forward"}),
+        "point": ((3,), {"n": 1}),
+    }
+    over: dict[str, tuple[Shape, dict[str, Any]]] = {
+        "all": ((2, 3, 3), {}),
+        "two": ((2, 2, 3), {"axes": (2, 0), "norm": "forward"}),
+        "resized": ((3, 2, 4), {"s": (2, 5), "axes": (0, 2), "norm": "ortho"}),
+    }
+
+    def call(name: str, options: dict[str, Any]) -> Callable[..., Array]:
+        return lambda x: _parts(x, getattr(npg.fft, name)(x, **options))
+
+    return {
+        name: [(label, call(name, options), (shape,)) for label, (shape, options) in cases.items()]
+        for names, cases in (
+            (("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"), along),
+            (("fftn", "ifftn", "rfftn", "irfftn"), over),
+        )
+        for name in names
+    }
+
+
+def _parts(x: Array, y: Array) -> Array:
+    """`y`; its real and imaginary parts joined if `x` is real: laws compare the two dtypes."""
+    if y.dtype.kind != "c" or x.dtype.kind == "c":
+        return y
+    return npg.concat([npg.real(y), npg.imag(y)])
 
 
 def samples(name: str | None = None) -> Iterator[Sample]:

@@ -187,6 +187,7 @@ def check_backend(name: str) -> None:
     backend = _backend.find_backend(name)
     device = _backend.find_device_of(backend, "")
     _check_verbs(backend, device)
+    _check_random(device)
     for sample in samples():
         for dtype in ("float64", "float32"):
             operands = sample.operands(dtype)
@@ -221,6 +222,37 @@ def _check_verbs(backend: _backend.Backend, device: _backend.Device) -> None:
     total = npg.asarray([1.0, 2.0], device=device)
     added = backend.accumulate(npg.copy(total).data, total.data, True)
     _require(backend.to_numpy(added).tolist() == [2.0, 4.0], "accumulate() does not add")
+
+
+def _check_random(device: _backend.Device) -> None:
+    """Shape, dtype and range of random numbers; the same ones of the same seed and state."""
+    rng, again = (npg.random.Generator(7, device=device) for _ in range(2))
+    for dtype in ("float32", "float64", "int8", "int64", "uint64"):
+        found, repeated = _random_numbers(rng, dtype), _random_numbers(again, dtype)
+        for x in found:
+            given = device.type_of(x.data).dtype
+            _require(
+                x.shape == (2, 3) and given == dtype,
+                f"random numbers of shape (2, 3) and {dtype} have {x.shape} and {given}",
+            )
+        low, high = (0, 1) if dtype.startswith("float") else (npg.iinfo(dtype).max - 3, np.inf)
+        within = [low <= value <= high for value in found[0].numpy().ravel().tolist()]
+        _require(all(within), f"random numbers of {dtype} are out of their range: {found[0]}")
+        same = [x.tolist() == y.tolist() for x, y in zip(found, repeated, strict=True)]
+        _require(all(same), f"random numbers of {dtype} differ for the same seed")
+    _require(sorted(rng.permutation(5).tolist()) == [*range(5)], "permutation() leaves out some")
+    again.state = rng.state
+    _require(again.random(3).tolist() == rng.random(3).tolist(), "a state does not resume")
+    _require(rng.random(3).tolist() != rng.random(3).tolist(), "random() repeats itself")
+
+
+def _random_numbers(rng: npg.random.Generator, dtype: str) -> list[Array]:
+    """Six of a dtype by each verb that gives it; of integers, the first are the dtype's largest."""
+    if dtype.startswith("float"):
+        return [rng.random((2, 3), dtype=dtype), rng.standard_normal((2, 3), dtype=dtype)]
+    limits = npg.iinfo(dtype)
+    lows = (limits.max - 3, limits.min)
+    return [rng.integers(low, limits.max, (2, 3), dtype=dtype, endpoint=True) for low in lows]
 
 
 def _agree(what: str, found: Array, reference: Array) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from numpygrad._backend import Namespace
-from numpygrad.ops.elementwise import clip_high, clip_low
+from numpygrad.ops.elementwise import clip_both, clip_high, clip_low
 from numpygrad.ops.indexing import item_at, put, scatter
 from numpygrad.ops.manipulation import broadcast_to
 from numpygrad.ops.special import (
@@ -21,6 +21,7 @@ from numpygrad.ops.special import (
 RULE_NAMESPACE = Namespace(
     sys.modules["numpygrad"],
     {
+        "clip_both": clip_both,
         "clip_high": clip_high,
         "clip_low": clip_low,
         "erf": erf,

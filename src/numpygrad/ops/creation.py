@@ -13,7 +13,10 @@ from numpygrad._backend import (
     backend_of_raw,
     default_device,
     device_of_backend,
+    find_backend,
     find_device,
+    installed_backends,
+    numpy_dtype,
 )
 from numpygrad._dispatch import apply_one, convert, from_numpy, record
 from numpygrad._dtypes import DEFAULT_COMPLEX, DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
@@ -90,45 +93,43 @@ def asarray(
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(obj, Array):
         return _from_array(obj, wanted, device, copy)
-    if isinstance(obj, (list, tuple)) and _holds_arrays(obj):
+    if isinstance(obj, (list, tuple)) and (first := _first_array(obj)) is not None:
         _require_copy_allowed(copy)
-        return _from_array(stack([asarray(item) for item in obj]), wanted, device, None)
-    backend = (
-        None if isinstance(obj, (bool, int, float, complex, list, tuple)) else backend_of_raw(obj)
-    )
-    if backend is not None and not (backend.name == "numpy" and device is None):
-        found = device_of_backend(backend, backend.device_name(obj))
-        if backend.name != "numpy":
-            data = found.type_of(obj).xp.asarray(obj, copy=copy)
-            return _from_array(wrap(data, found.type_of(data)), wanted, device, None)
-    place = find_device(device)
-    if not isinstance(obj, np.ndarray) and hasattr(obj, "__dlpack__"):
-        return _from_array(from_dlpack(obj, copy=copy), wanted, device, None)
-    return _from_host(obj, wanted, place, copy)
+        return _from_array(_joined(obj, first.device), wanted, device, None)
+    if isinstance(obj, (bool, int, float, complex, list, tuple)):
+        return _from_host(obj, wanted, find_device(device), copy)
+    backend = backend_of_raw(obj)
+    if backend is not None and not isinstance(obj, (np.ndarray, np.generic)):
+        type_ = device_of_backend(backend, backend.device_name(obj)).type(
+            as_dtype(numpy_dtype(obj.dtype))
+        )
+        made = wrap(type_.xp.asarray(obj, copy=copy), type_)
+        return _from_array(made, wanted, device, False if copy is False else None)
+    if backend is None and hasattr(obj, "__dlpack__"):
+        if not _is_on_host(obj):
+            made = from_dlpack(obj, copy=copy)
+            return _from_array(made, wanted, device, False if copy is False else None)
+        obj = np.from_dlpack(obj, copy=False if copy is False else None)
+    return _from_host(obj, wanted, find_device(device), copy)
 
 
 def _from_host(obj: Any, dtype: DType | None, device: Device, copy: bool | None) -> Array:
     """An array of what NumPy understands: its own arrays, buffers, scalars and nested sequences."""
-    if isinstance(obj, np.ndarray):
-        values = obj
-    else:
-        if not isinstance(obj, np.generic):
-            _require_copy_allowed(copy)
-        values = np.asarray(obj, dtype=_inferred(obj, dtype))
-        copy = None
-    type_ = device.type(dtype or as_dtype(values.dtype))
-    if copy is False and (values.dtype != type_.dtype or not type_.backend.mutable):
+    source = memoryview(obj) if isinstance(obj, bytes) else obj  # NumPy takes bytes for a string
+    try:
+        values = np.array(source, dtype=_inferred(source, dtype), copy=copy)
+    except ValueError:
         _require_copy_allowed(copy)
-    return wrap(from_numpy(np.array(values) if copy else values, type_), type_)
+        raise
+    type_ = device.type(dtype or as_dtype(values.dtype))
+    if values.dtype != type_.dtype or not type_.backend.is_raw(values):
+        _require_copy_allowed(copy)
+    return wrap(from_numpy(values, type_), type_)
 
 
 def _inferred(obj: Any, dtype: DType | None) -> DType | None:
     """The integer dtype asked for, if only integers are given; else NumPy's, to be converted."""
-    if (
-        dtype is not None
-        and dtype.kind in "iu"
-        and not isinstance(obj, (float, complex, np.generic))
-    ):
+    if dtype is not None and dtype.kind in "iu" and isinstance(obj, (int, list, tuple)):
         # By way of float64, as NumPy goes for [5, 2**64 - 1], large integers would be rounded.
         exact = np.asarray(obj, dtype=object)
         if all(isinstance(item, int) for item in exact.flat):
@@ -141,11 +142,24 @@ def _require_copy_allowed(copy: bool | None) -> None:
         raise ValueError("asarray() cannot make this an array without a copy; pass copy=None")
 
 
-def _holds_arrays(items: NestedSequence) -> bool:
-    return any(
-        isinstance(item, Array) or (isinstance(item, (list, tuple)) and _holds_arrays(item))
-        for item in items
-    )
+def _first_array(items: NestedSequence) -> Array | None:
+    """The first Array in a nested sequence, if it holds any."""
+    for item in items:
+        found = _first_array(item) if isinstance(item, (list, tuple)) else item
+        if isinstance(found, Array):
+            return found
+    return None
+
+
+def _joined(items: NestedSequence, device: Device) -> Array:
+    """The array of a nested sequence that holds Arrays; what else it holds goes to their device."""
+
+    def joined(item: Any) -> Array:
+        if isinstance(item, (list, tuple)) and _first_array(item) is not None:
+            return _joined(item, device)
+        return asarray(item, device=None if isinstance(item, Array) else device)
+
+    return stack([joined(item) for item in items])
 
 
 def _from_array(x: Array, dtype: DType | None, device: str | None, copy: bool | None) -> Array:
@@ -189,6 +203,8 @@ def _send_back(g: Any, x_type: ArrayType) -> Any:
     if isinstance(g, Array):
         return transfer(g, x_type.device)
     backend = backend_of_raw(g)
+    if backend is x_type.backend and backend.device_name(g) == x_type.device:
+        return g
     return from_numpy(np.array(cast("Any", backend).to_numpy(g)), x_type)
 
 
@@ -232,7 +248,8 @@ def arange(
     if stop is None:
         start, stop = 0, start
     numbers = (start, stop, step)
-    default = DEFAULT_INT if all(isinstance(n, int) for n in numbers) else DEFAULT_FLOAT
+    whole = all(isinstance(n, (int, np.integer)) for n in numbers)
+    default = DEFAULT_INT if whole else DEFAULT_FLOAT
     data = place.backend.xp.arange(
         start, stop, step, dtype=_raw(place, dtype, default), device=place.raw
     )
@@ -285,22 +302,58 @@ def eye(
 
 
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Array:
-    """An array from any object with `__dlpack__`; memory is shared unless `copy`.
+    """An array from any object with `__dlpack__`; memory is shared where the backend can.
+
+    On the device of `x` by default. Host memory goes to the default device, if that is on the host,
+    else to NumPy. Immutable backends copy, as others may write to the memory.
 
     Raises
     ------
     ValueError
         If `copy=False` and a copy is needed.
+    BufferError
+        If no backend here reads the memory of `x`.
     """
-    if isinstance(x, Array):
+    if isinstance(x, Array) or (backend_of_raw(x) is not None and not isinstance(x, np.ndarray)):
         return asarray(x, device=device, copy=copy)
-    on_host = int(x.__dlpack_device__()[0]) == 1
-    if on_host:
-        values = np.from_dlpack(x, copy=copy)
-        return asarray(values, device=device)
-    place = default_device()
-    data = place.backend.xp.from_dlpack(x, copy=copy)
-    return asarray(wrap(data, place.type_of(data)), device=device)
+    if not _is_on_host(x):
+        return _from_array(_imported(x, copy), None, device, False if copy is False else None)
+    place = find_device(device)
+    if device is None and not _is_on_host(place.backend.xp.empty(0, device=place.raw)):
+        place = find_device("numpy:cpu")
+    values = np.from_dlpack(x, copy=False if copy is False else None)
+    return _from_host(values, None, place, copy)
+
+
+HOST_MEMORY = (1, 3)
+"""DLPack's numbers of host memory, pageable and pinned."""
+
+
+def _is_on_host(x: Any) -> bool:
+    return int(x.__dlpack_device__()[0]) in HOST_MEMORY
+
+
+def _imported(x: Any, copy: bool | None) -> Array:
+    """An array of memory on an accelerator, of the first backend that reads it."""
+    first = default_device().backend.name
+    errors = []
+    for name in sorted(installed_backends(), key=lambda name: name != first):
+        backend = find_backend(name)
+        try:
+            data = backend.xp.from_dlpack(x, copy=copy if backend.mutable else True)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            errors.append(error)
+            continue
+        if not backend.mutable:
+            _require_copy_allowed(copy)
+        type_ = device_of_backend(backend, backend.device_name(data)).type(
+            as_dtype(numpy_dtype(data.dtype))
+        )
+        return wrap(data, type_)
+    raise BufferError(
+        f"no backend here reads memory of the DLPack device {x.__dlpack_device__()}: "
+        f"{'; '.join(map(str, errors))}. Move it to the host first"
+    )
 
 
 def full(
@@ -314,7 +367,8 @@ def full(
     """An array of `shape` filled with `fill_value`; gradients flow back to a 0-d Array."""
     if isinstance(fill_value, Array):
         value = asarray(fill_value, dtype=dtype, device=device)
-        return copy(broadcast_to(value, _as_shape(shape)))
+        out = copy(broadcast_to(value, _as_shape(shape)))
+        return array(out, requires_grad=True) if requires_grad else out
     place = find_device(device)
     xp, raw = place.backend.xp, _raw(place, dtype, as_dtype(np.asarray(fill_value).dtype))
     data = xp.full(_as_shape(shape), fill_value, dtype=raw, device=place.raw)
@@ -359,7 +413,7 @@ def linspace(
         like = start if isinstance(start, Array) else cast("Array", stop)
         t = linspace(0.0, 1.0, num, dtype=like.dtype, device=like.device, endpoint=endpoint)
         out = start * (1 - t) + stop * t
-        return asarray(out, dtype=dtype, device=device)
+        return asarray(out, dtype=dtype, device=device, requires_grad=requires_grad)
     place = find_device(device)
     total = start + stop  # type: ignore[operator]  # of two numbers
     default = DEFAULT_COMPLEX if isinstance(total, complex) else DEFAULT_FLOAT

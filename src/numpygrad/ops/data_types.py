@@ -35,9 +35,18 @@ def cast(x: Array, /, *, dtype: Any) -> Array:
 
 
 def can_cast(from_: DTypeLike | Array, to: DTypeLike, /) -> bool:
-    """Whether promotion can take `from_` to `to`."""
-    source = from_.dtype if isinstance(from_, Array) else as_dtype(from_)
-    return bool(np.can_cast(source, as_dtype(to)))
+    """Whether promotion may take the dtype `from_`, or an array's, to `to`.
+
+    From int32 to float64, but not to float32, which does not have all of its values.
+    """
+    return bool(np.can_cast(_dtype_of(from_), as_dtype(to)))
+
+
+def _dtype_of(item: DTypeLike | Array | np.ndarray[Any, Any] | np.generic) -> DType:
+    """The dtype of an array, or what is meant as a dtype."""
+    if isinstance(item, Array):
+        return item.dtype
+    return as_dtype(item.dtype if isinstance(item, (np.ndarray, np.generic)) else item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,7 @@ class iinfo_object:
 
 def finfo(type: DTypeLike | Array, /) -> finfo_object:
     """Limits of a floating dtype, as Python floats; of the parts of a complex one."""
-    found = type.dtype if isinstance(type, Array) else as_dtype(type)
+    found = _dtype_of(type)
     if found.kind not in "fc":
         raise DTypeError(f"finfo() is of floating dtypes, not {found}; use npg.iinfo")
     info = np.finfo(found)
@@ -80,7 +89,7 @@ def finfo(type: DTypeLike | Array, /) -> finfo_object:
 
 def iinfo(type: DTypeLike | Array, /) -> iinfo_object:
     """Limits of an integer dtype."""
-    dtype = type.dtype if isinstance(type, Array) else as_dtype(type)
+    dtype = _dtype_of(type)
     if dtype.kind not in "iu":
         raise DTypeError(f"iinfo() is of integer dtypes, not {dtype}; use npg.finfo")
     info = np.iinfo(dtype)
@@ -106,10 +115,10 @@ def result_type(*arrays_and_dtypes: Array | Scalar | DTypeLike) -> DType:
     dtypes: list[DType] = []
     scalars: list[Any] = []
     for item in arrays_and_dtypes:
-        if isinstance(item, (bool, int, float, complex)):
+        if isinstance(item, (bool, int, float, complex)) and not isinstance(item, np.generic):
             scalars.append(item)
         else:
-            dtypes.append(item.dtype if isinstance(item, Array) else as_dtype(item))
+            dtypes.append(_dtype_of(item))
     if not dtypes:
         raise ValueError("result_type() needs at least one array or dtype")
     result = dtypes[0]

@@ -6,18 +6,21 @@ import math
 from typing import Any
 
 from numpygrad._array import Array, Operand
-from numpygrad._dispatch import apply, apply_unary, convert
+from numpygrad._dispatch import apply, apply_unary
 from numpygrad._op import (
     ABOVE_ONE,
     NONZERO,
     POSITIVE,
+    REAL,
     REAL_KINDS,
     UNIT,
+    Domain,
     discrete,
     elementwise,
     linear,
 )
 from numpygrad.ops.creation import zeros_like
+from numpygrad.ops.searching import where
 
 
 def abs(x: Array, /) -> Array:
@@ -108,11 +111,9 @@ def clip(x: Array, /, min: Operand | None = None, max: Operand | None = None) ->
 
     The derivative to `x` is 1 inside and at the bounds, 0 outside; to a bound, 1 where it holds.
     """
-    if min is None and max is None:
-        return positive(x)
-    if min is not None:
-        x = clip_low(x, min)
-    return x if max is None else clip_high(x, max)
+    if min is None:
+        return positive(x) if max is None else clip_high(x, max)
+    return clip_low(x, min) if max is None else clip_both(x, min, max)
 
 
 def clip_low(x: Operand, bound: Operand, /) -> Array:
@@ -123,6 +124,11 @@ def clip_low(x: Operand, bound: Operand, /) -> Array:
 def clip_high(x: Operand, bound: Operand, /) -> Array:
     """`minimum`, but all of the derivative goes to `x` at a tie."""
     return apply(clip_high, x, bound)
+
+
+def clip_both(x: Operand, low: Operand, high: Operand, /) -> Array:
+    """`clip_high(clip_low(x, low), high)`, without an array in between."""
+    return apply(clip_both, x, low, high)
 
 
 def conj(x: Array, /) -> Array:
@@ -170,7 +176,10 @@ def exp(x: Array, /) -> Array:
 
 
 def expm1(x: Array, /) -> Array:
-    """`exp(x) - 1`, accurate near 0."""
+    """`exp(x) - 1`, accurate near 0.
+
+    Of complex numbers too, also where NumPy has NaN: expm1(inf + 0j) is inf + 0j.
+    """
     return apply_unary(expm1, x)
 
 
@@ -180,7 +189,11 @@ def floor(x: Array, /) -> Array:
 
 
 def floor_divide(x1: Operand, x2: Operand, /) -> Array:
-    """Quotient of `x1` and `x2`, rounded towards minus infinity. The derivative is zero."""
+    """Quotient of `x1` and `x2`, rounded towards minus infinity. The derivative is zero.
+
+    At infinities it is `floor(x1 / x2)`, as the standard prefers: inf // 2 is inf and 1 // -inf is
+    -0.0, where Python and NumPy have NaN and -1.0.
+    """
     return apply(floor_divide, x1, x2)
 
 
@@ -332,7 +345,8 @@ def reciprocal(x: Array, /) -> Array:
 def remainder(x1: Operand, x2: Operand, /) -> Array:
     """Remainder of `x1 / x2`, with the sign of `x2`.
 
-    The derivative is 1 to `x1` and `-floor(x1 / x2)` to `x2`.
+    A remainder of zero has the sign of `x2` too. The derivative is 1 to `x1` and `-floor(x1 / x2)`
+    to `x2`.
     """
     return apply(remainder, x1, x2)
 
@@ -343,15 +357,20 @@ def round(x: Array, /) -> Array:
 
 
 def sign(x: Array, /) -> Array:
-    """Sign of `x`: -1, 0 or 1, with derivative zero; `x / abs(x)` for complex numbers."""
-    if type(x) is Array and x._type.is_complex:
-        return _complex_sign(x)
+    """Sign of `x`: -1, 0 or 1, with derivative zero; `x / abs(x)` for complex numbers.
+
+    Of a zero it is +0, whatever the zero's sign; the derivative there is taken as 0.
+    """
+    if type(x) is Array and x._type.is_complex and x._node is not None:
+        return _tracked_sign(x)
     return apply_unary(sign, x)
 
 
-def _complex_sign(x: Array) -> Array:
+def _tracked_sign(x: Array) -> Array:
+    """Of complex numbers, where it is not piecewise constant; as the kernel `complex_sign`."""
     size = abs(x)
-    return x / (size + convert(size == 0, size.dtype))
+    zero = size == 0
+    return where(zero, 0.0, x / where(zero, 1.0, size))
 
 
 def signbit(x: Array, /) -> Array:
@@ -370,7 +389,11 @@ def sinh(x: Array, /) -> Array:
 
 
 def sqrt(x: Array, /) -> Array:
-    """Square root of `x`; NaN below 0. The derivative at 0 is inf."""
+    """Square root of `x`; NaN below 0. The derivative at 0 is inf.
+
+    Of complex numbers that of the right half-plane; below 0 the sign of a zero imaginary part says
+    which side of the cut: sqrt(-1 - 0j) is -1j.
+    """
     return apply_unary(sqrt, x)
 
 
@@ -390,7 +413,11 @@ def tan(x: Array, /) -> Array:
 
 
 def tanh(x: Array, /) -> Array:
-    """Hyperbolic tangent of `x`."""
+    """Hyperbolic tangent of `x`.
+
+    Of complex numbers a + bj with infinite a, 1 or -1 and a zero with the sign of b, where C and
+    NumPy have that of sin(2b).
+    """
     return apply_unary(tanh, x)
 
 
@@ -489,6 +516,15 @@ elementwise(
     lambda xp, x, bound: xp.astype(x <= bound, x.dtype),
     lambda xp, x, bound: xp.astype(x > bound, x.dtype),
     masks=True,
+    kinds=REAL_KINDS,
+)
+elementwise(
+    clip_both,
+    lambda xp, x, low, high: xp.astype((x >= low) & (x <= high), x.dtype),
+    lambda xp, x, low, high: xp.astype((x < low) & (low <= high), x.dtype),
+    lambda xp, x, low, high: xp.astype((x > high) | (low > high), x.dtype),
+    masks=True,
+    domain=(REAL, Domain(-1.5, -0.3), Domain(0.3, 1.5)),
     kinds=REAL_KINDS,
 )
 linear(conj, lambda xp, g: xp.conj(g))

@@ -13,7 +13,7 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, new
 from numpygrad._dispatch import apply, apply_one, as_array, promoted
-from numpygrad._kernels import is_basic
+from numpygrad._kernels import device_of, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
 from numpygrad._storage import View, storage_of
@@ -259,7 +259,7 @@ def _along_key(xp: Any, shape: Shape, indices: Any, axis: int) -> tuple[Any, ...
         indices
         if i == axis
         else xp.reshape(
-            xp.arange(n, device=indices.device), (1,) * i + (n,) + (1,) * (len(shape) - i - 1)
+            xp.arange(n, device=device_of(indices)), (1,) * i + (n,) + (1,) * (len(shape) - i - 1)
         )
         for i, n in enumerate(shape)
     )
@@ -267,7 +267,7 @@ def _along_key(xp: Any, shape: Shape, indices: Any, axis: int) -> tuple[Any, ...
 
 def _cleared(xp: Any, g: Any, key: Any) -> Any:
     """`g` with zeros at `key`."""
-    return xp.put(g, xp.zeros((), dtype=g.dtype, device=g.device), key=key)
+    return xp.put(g, xp.zeros((), dtype=g.dtype, device=device_of(g)), key=key)
 
 
 def _last_written(xp: Any, g: Any, key: Any) -> Any:
@@ -275,8 +275,8 @@ def _last_written(xp: Any, g: Any, key: Any) -> Any:
     picked = xp.gather(g, key=key)
     if is_basic(key):
         return picked
-    order = xp.reshape(xp.arange(math.prod(picked.shape), device=picked.device), picked.shape)
-    nobody = xp.zeros(g.shape, dtype=order.dtype, device=picked.device)
+    order = xp.reshape(xp.arange(math.prod(picked.shape), device=device_of(picked)), picked.shape)
+    nobody = xp.zeros(g.shape, dtype=order.dtype, device=device_of(picked))
     winner = xp.gather(xp.put(nobody, order, key=key), key=key)
     return xp.where(winner == order, picked, 0.0)
 

@@ -30,7 +30,7 @@ def normalized_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> t
     """All of the axes meant, counted from the front, each once."""
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) else axis
+    given = (axis,) if isinstance(axis, (int, np.integer)) else axis
     axes = tuple(normalized_axis(name, a, ndim) for a in given)
     if len(set(axes)) != len(axes):
         raise ValueError(f"{name}(): an axis is repeated in {axis}")
@@ -141,7 +141,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = normalized_axis("repeat", axis, x.ndim)
-    if isinstance(repeats, int):
+    if isinstance(repeats, (int, np.integer)):
         if repeats < 0:
             raise ValueError(f"repeat() needs repeats >= 0, got {repeats}")
         shape = x.shape
@@ -168,7 +168,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
         If the number of elements differs.
     """
     x = as_array("reshape", x)
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     size, known = x.size, math.prod(n for n in shape if n != -1)
     if shape.count(-1) == 1 and known and size % known == 0:
         shape = tuple(size // known if n == -1 else n for n in shape)
@@ -193,10 +193,9 @@ def roll(
     x = as_array("roll", x)
     if axis is None:
         return reshape(roll(reshape(x, (-1,)), shift, axis=0), x.shape)
-    axes = tuple(
-        normalized_axis("roll", a, x.ndim) for a in ((axis,) if isinstance(axis, int) else axis)
-    )
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    given = (axis,) if isinstance(axis, (int, np.integer)) else axis
+    axes = tuple(normalized_axis("roll", a, x.ndim) for a in given)
+    shifts = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
     if len(shifts) != len(axes):
         raise ValueError(f"roll() needs as many shifts as axes: {shift}, {axis}")
     return apply_one(roll, x, shift=shifts, axis=axes)

@@ -8,7 +8,7 @@ from typing import Any
 from numpygrad._array import Array
 from numpygrad._dispatch import apply_one, as_array, convert
 from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
-from numpygrad._kernels import unreduce
+from numpygrad._kernels import device_of, holds, unreduce
 from numpygrad._op import POSITIVE, REAL_KINDS, linear, nonlinear
 from numpygrad.errors import DTypeError
 from numpygrad.ops.data_types import astype
@@ -175,7 +175,7 @@ def _freedom(count: int, correction: float) -> float:
 def _extreme_pull(xp: Any, g: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
     """The cotangent, split equally among the elements that are the extreme."""
     ties = x == unreduce(xp, y, x.shape, axis, keepdims)
-    one = xp.ones((), dtype=g.dtype, device=g.device)
+    one = xp.ones((), dtype=g.dtype, device=device_of(g))
     share = xp.where(ties, one, 0.0)
     count = xp.sum(share, axis=axis, keepdims=True)
     spread = unreduce(xp, g, x.shape, axis, keepdims)
@@ -185,7 +185,7 @@ def _extreme_pull(xp: Any, g: Any, x: Any, y: Any, axis: Any, keepdims: bool) ->
 def _extreme_jvp(xp: Any, g: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
     """The mean of the tangents of the elements that are the extreme."""
     ties = x == unreduce(xp, y, x.shape, axis, keepdims)
-    one = xp.ones((), dtype=g.dtype, device=g.device)
+    one = xp.ones((), dtype=g.dtype, device=device_of(g))
     count = xp.sum(xp.where(ties, one, 0.0), axis=axis, keepdims=keepdims)
     return xp.sum(xp.where(ties, g, 0.0), axis=axis, keepdims=keepdims) / count
 
@@ -213,14 +213,14 @@ def _cumulative_prod_pull(xp: Any, g: Any, x: Any, y: Any, axis: int, include_in
     if include_initial:
         rest = (slice(None),) * axis + (slice(1, None),)
         g, y = xp.select(g, key=rest), xp.select(y, key=rest)
-    if not bool(xp.any(x == 0)):
+    if holds(xp.all(x != 0)):
         return _reversed_sum(xp, g * y, axis) / x
     # Where an element is zero nothing can be divided by it: the products are built for each k,
     # which takes n**2 of memory.
     count = x.shape[axis]
     moved = xp.moveaxis(x, axis, -1)
     cotangent = xp.moveaxis(g, axis, -1)
-    steps = xp.arange(count, device=x.device)
+    steps = xp.arange(count, device=device_of(x))
     own = steps[:, None] == steps[None, :]
     without = xp.where(own, 1.0, moved[..., None, :])
     products = xp.cumulative_prod(without, axis=moved.ndim)
