@@ -22,7 +22,7 @@ LAYERS = {
     2: {"_array"},
     3: {"_dispatch"},
     4: {"_engine"},
-    5: {"_lazy"},
+    5: {"_anomaly", "_lazy"},
     6: {"ops"},
     7: {
         *("_linalg_rules", "linalg", "fft", "_generator", "random"),

@@ -63,6 +63,13 @@ def repeat(x: Raw, repeats: Any, *, axis: int | None = None) -> Raw:
     return cupy.take(x, cupy.searchsorted(ends, cupy.arange(total), side="right"), axis=axis)
 
 
+def add_at(x: Raw, value: Raw, *, key: Any) -> Raw:
+    """A copy of `x` with `value` added at `key`."""
+    out = x.copy()
+    cupy.add.at(out, key, value)
+    return out
+
+
 def scatter(g: Raw, *, key: Any, shape: tuple[int, ...]) -> Raw:
     """Zeros with `g` added at `key`."""
     out = cupy.zeros(shape, dtype=g.dtype)
@@ -102,6 +109,7 @@ def _of_complex(name: str, x: Raw) -> Raw:
 
 
 KERNELS: dict[str, Callable[..., Raw]] = {
+    "add_at": add_at,
     "asarray": asarray,
     "astype": astype,
     "erf": erf,

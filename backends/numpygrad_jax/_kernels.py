@@ -80,6 +80,12 @@ def put(x: Raw, value: Raw, *, key: Any) -> Raw:
     return x.at[key].set(value)
 
 
+def add_at(x: Raw, value: Raw, *, key: Any) -> Raw:
+    """A copy of `x` with `value` added at `key`."""
+    _check_bounds(x, key)
+    return x.at[key].add(value)
+
+
 def scatter(g: Raw, *, key: Any, shape: tuple[int, ...]) -> Raw:
     """Zeros with `g` added at `key`."""
     return jnp.zeros(shape, dtype=g.dtype, device=_device(g)).at[key].add(g)
@@ -234,6 +240,7 @@ KERNELS: dict[str, Callable[..., Raw]] = {
 
 
 COMPLEX_KERNELS: dict[str, Callable[..., Raw]] = {
+    "add_at": add_at,
     "all": all,
     "any": any,
 } | {name: _of_complex(name) for name in _special_values.COMPLEX}

@@ -86,6 +86,16 @@ def select(x: Raw, *, key: Any) -> Raw:
     return x[(*key, ...) if isinstance(key, tuple) else (key, ...)]
 
 
+def add_at(x: Raw, value: Raw, *, key: Any) -> Raw:
+    """A copy of `x` with `value` added at `key`."""
+    out = np.array(x)
+    if _kernels.is_basic(key):
+        out[key] += value
+    else:
+        np.add.at(out, key, value)
+    return out
+
+
 def scatter(g: Raw, *, key: Any, shape: tuple[int, ...]) -> Raw:
     """Zeros with `g` added at `key`."""
     out = np.zeros(shape, dtype=g.dtype)
@@ -258,6 +268,7 @@ def log_softmax(x: Raw, *, axis: Any = -1) -> Raw:
 
 
 KERNELS: dict[str, Callable[..., Raw]] = {
+    "add_at": add_at,
     "astype": astype,
     "cast": cast,
     "clip_both": clip_both,

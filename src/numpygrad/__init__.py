@@ -24,6 +24,7 @@ from numpygrad import fft as fft
 from numpygrad import linalg as linalg
 from numpygrad import ops as ops
 from numpygrad import random as random
+from numpygrad._anomaly import detect_anomaly as detect_anomaly
 from numpygrad._array import Array as Array
 from numpygrad._backend import Backend as Backend
 from numpygrad._backend import Device as Device

@@ -19,6 +19,7 @@ from numpygrad.errors import DTypeError, GraphError
 from numpygrad.typing import Axis, DTypeLike, Key, RawArray, Scalar, Shape
 
 if TYPE_CHECKING:
+    from numpygrad._engine import HookHandle
     from numpygrad._storage import Alias
 
 Operand: TypeAlias = "Array | Scalar | np.ndarray[Any, Any] | np.generic"
@@ -248,6 +249,15 @@ class Array:
         if label is not None:
             self._label = label
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What a write has taken from a view, derived again; so a read costs nothing else."""
+            if name in ("_data", "_node"):
+                numpygrad._views.refresh(self)
+                return object.__getattribute__(self, name)
+            raise AttributeError(f"'Array' object has no attribute {name!r}")
+
     # Properties
 
     @property
@@ -357,6 +367,8 @@ class Array:
                     "x.astype(npg.float64)"
                 )
             self._node = leaf(self._type, self.shape)
+            if self._alias is not None:
+                self._alias.storage.add_independent(self)
 
     comp_grad = requires_grad
 
@@ -373,7 +385,10 @@ class Array:
     @property
     def grad(self) -> Array | None:
         """The gradient, accumulated by `backward()`; `None` before."""
-        return self._node.grad if self._node is not None and self._node.op is None else None
+        node = self._node
+        if node is None or (node.op is not None and not node.op.hooked):
+            return None
+        return getattr(node, "grad", None)
 
     @grad.setter
     def grad(self, grad: Array | None) -> None:
@@ -656,6 +671,28 @@ class Array:
         """Set `requires_grad`; returns the array."""
         self.requires_grad = requires_grad
         return self
+
+    def retain_grad(self) -> None:
+        """Have backward keep the gradient in `grad`, which it does for leaves alone."""
+        numpygrad._engine.retain_grad(self)
+
+    def register_hook(self, hook: Callable[[Array], Array | None]) -> HookHandle:
+        """Have `hook` called in each backward pass with the gradient of this array.
+
+        The gradient is complete: all that depends on the array has contributed. If the hook returns
+        an Array, of the same shape and dtype, it takes the gradient's place. The handle's
+        `remove()` takes the hook away.
+
+        Examples
+        --------
+        >>> import numpygrad as npg
+        >>> x = npg.array([3.0, -4.0], requires_grad=True)
+        >>> handle = x.register_hook(lambda g: npg.clip(g, -1, 1))
+        >>> (x * x).sum().backward()
+        >>> print(x.grad)
+        [ 1. -1.]
+        """
+        return numpygrad._engine.register_hook(self, hook)
 
     def realize(self) -> Array:
         """The array, its values computed: eager arrays always are."""

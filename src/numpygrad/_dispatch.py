@@ -235,6 +235,9 @@ def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]
     node.fits = fits
     node.params = params
     out._node = node
+    if _modes.unusual:
+        for watcher in _modes.watching():
+            watcher.recorded(node)
 
 
 def _alike(op: Op, operands: Sequence[Operand]) -> Sequence[Array]:

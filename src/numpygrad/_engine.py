@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -107,6 +109,7 @@ class Sweep:
         release = not self.retain_graph and not careful
         backend = node.type.backend
         add = _add_arrays if recorded else backend.accumulate
+        popped, owned = None, False
         while True:
             op: Any = node.op
             if node.input1 is RELEASED:
@@ -118,12 +121,17 @@ class Sweep:
             if op.is_plain:
                 pulls = op.pull_sets[mode] or op.fill(mode)
             elif op.is_part:
+                if op.hooked:
+                    g = _by_hooks(node, g, recorded=recorded)
                 escaped |= self._collect(node, g, held_by, heap, floor, add)
                 if not heap:
                     return self._found(held_by, escaped)
-                node, g, _ = held_by.pop(-heappop(heap))
+                node, g, owned = held_by.pop(-heappop(heap))
+                popped = node
                 continue
             else:
+                if op.hooked:
+                    g, owned = _by_hooks(node, g, recorded=recorded), False
                 sparse = op.sparse and not recorded
                 pulls = (
                     op.pulls(Mode(mode), len(node.parents))
@@ -132,8 +140,20 @@ class Sweep:
                 )
                 if op.masks and self.checkpoint is None:
                     self.checkpoint = State(node, g, held_by, heap).copy()
-                    release = False
-                elif op.name == "transfer" and not recorded:
+                    release = owned = False
+                if op.overwrites and not recorded and backend.mutable:
+                    shares = self._split(node, g, pulls, owned=owned and node is popped)
+                    if release:
+                        _release(node)
+                    elif not self.retain_graph:
+                        self.visited.append(node)
+                    escaped |= self._hand_out(shares, held_by, heap, floor, add)
+                    if not heap:
+                        return self._found(held_by, escaped)
+                    node, g, owned = held_by.pop(-heappop(heap))
+                    popped = node
+                    continue
+                if op.name == "transfer" and not recorded:
                     backend = node.parent1.type.backend
                     add = backend.accumulate
                     if backend.scope is not None:
@@ -170,7 +190,8 @@ class Sweep:
                     continue
                 held_by[only.sequence] = [only, contribution, False]
                 heappush(heap, -only.sequence)
-                node, g, _ = held_by.pop(-heappop(heap))
+                node, g, owned = held_by.pop(-heappop(heap))
+                popped = node
                 continue
             parents = (
                 (node.parent1,)
@@ -205,13 +226,13 @@ class Sweep:
                     heappush(heap, -sequence)
                     ahead = None
                 elif parent.op is None or (targets and parent in targets):
-                    owned = sparse and backend.owned(contribution)
-                    held_by[sequence] = [parent, contribution, owned]
+                    alone = sparse and backend.owned(contribution)
+                    held_by[sequence] = [parent, contribution, alone]
                 elif ahead is None and not sparse:
                     ahead, ahead_g = parent, contribution
                 else:
-                    owned = sparse and backend.owned(contribution)
-                    held_by[sequence] = [parent, contribution, owned]
+                    alone = sparse and backend.owned(contribution)
+                    held_by[sequence] = [parent, contribution, alone]
                     heappush(heap, -sequence)
             if release:
                 node.input1 = RELEASED
@@ -227,7 +248,51 @@ class Sweep:
                 heappush(heap, -sequence)
             elif not heap:
                 return self._found(held_by, escaped)
-            node, g, _ = held_by.pop(-heappop(heap))
+            node, g, owned = held_by.pop(-heappop(heap))
+            popped = node
+
+    @staticmethod
+    def _split(node: Node, g: Any, pulls: Sequence[Any], *, owned: bool) -> list[tuple[Node, Any]]:
+        """What a write into memory hands to the value written, and to what was written into.
+
+        The second is the cotangent with zeros where the first was: zeroed in place if nobody else
+        holds it, so that a loop of writes takes time in proportion to what is written.
+        """
+        xp, backend = node.type.xp, node.type.backend
+        shares = []
+        if node.parent2 is not None:
+            picked = pulls[1](node, g)
+            if picked.shape != node.parent2.shape:
+                picked = sum_to(xp, picked, node.parent2.shape)
+            shares.append((node.parent2, xp.asarray(picked, copy=True)))
+        if node.parent1 is not None:
+            g = g if owned else xp.asarray(g, copy=True)
+            shares.append((node.parent1, backend.assign(g, node.params["key"], 0.0)))
+        return shares
+
+    def _hand_out(
+        self,
+        shares: list[tuple[Node, Any]],
+        held_by: dict[int, list[Any]],
+        heap: list[int],
+        floor: int,
+        add: Callable[[Any, Any, bool], Any],
+    ) -> bool:
+        """Hold cotangents of nobody else's for their nodes; whether a node is older than asked."""
+        escaped = False
+        for parent, g in shares:
+            sequence = parent.sequence
+            held = held_by.get(sequence)
+            if sequence < floor:
+                escaped = True
+            elif held is not None:
+                held[1] = add(held[1], g, held[2])
+                held[2] = True
+            else:
+                held_by[sequence] = [parent, g, True]
+                if parent.op is not None and not (self.targets and parent in self.targets):
+                    heappush(heap, -sequence)
+        return escaped
 
     @staticmethod
     def _collect(
@@ -311,6 +376,8 @@ def cotangents(
     sweep = Sweep(recorded=recorded, retain_graph=retain_graph, targets=targets)
     scope = y._type.backend.scope
     with scope() if scope is not None else contextlib.nullcontext():
+        for watcher in _modes.watching() if _modes.unusual else ():
+            watcher.before_sweep(y._node, seed)
         if recorded:
             with _modes.enable_grad():
                 return sweep.cotangents(y._node, seed)
@@ -324,9 +391,79 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
     seed = seed_for(y, grad)
     totals, _ = cotangents(y, seed, recorded=create_graph, retain_graph=retain_graph)
     owned = own_gradients(totals, seed, recorded=create_graph)
+    if _hooks:
+        owned = {node: _hooked(node, gradient) for node, gradient in owned.items()}
     with _accumulating:
         for node, gradient in owned.items():
             node.grad = gradient if node.grad is None else _sum(node.grad, gradient, create_graph)
+
+
+Hook: TypeAlias = "Callable[[Array], Array | None]"
+_hooks: WeakKeyDictionary[Node, dict[object, Hook]] = WeakKeyDictionary()
+
+
+class HookHandle:
+    """What `register_hook` returns: `remove()` takes the hook away again."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = weakref.ref(node)
+
+    def remove(self) -> None:
+        """Take the hook away; once is enough, twice no error."""
+        node = self._node()
+        if node is not None:
+            _hooks.get(node, {}).pop(self, None)
+
+
+def register_hook(x: Array, hook: Hook) -> HookHandle:
+    """Have `hook` called with the gradient of `x`; what it returns, if anything, replaces it."""
+    node = x._node
+    if node is None:
+        raise GraphError("register_hook() of an array that does not require grad")
+    handle = HookHandle(node)
+    _hooks.setdefault(node, {})[handle] = hook
+    if node.op is not None:
+        node.op = node.op.with_hooks
+    return handle
+
+
+def retain_grad(x: Array) -> None:
+    """Have backward keep the gradient of a computed array in `x.grad`, as it does for leaves."""
+    node = x._node
+    if node is None:
+        raise GraphError("retain_grad() of an array that does not require grad")
+    if node.op is None or hasattr(node, "grad"):
+        return
+    node.grad = None
+    reference = weakref.ref(node)  # the hook must not keep its own node alive
+
+    def keep(g: Array) -> None:
+        node = reference()
+        if node is not None:
+            node.grad = g if node.grad is None else _sum(node.grad, g, g._node is not None)
+
+    register_hook(x, keep)
+
+
+def _by_hooks(node: Node, g: Any, *, recorded: bool) -> Any:
+    """The cotangent of a node, as its hooks leave it."""
+    if recorded:
+        return _hooked(node, g)
+    return _hooked(node, wrap(node.type.xp.asarray(g, copy=True), node.type))._data
+
+
+def _hooked(node: Node, g: Array) -> Array:
+    for hook in list(_hooks.get(node, {}).values()):
+        found = hook(g)
+        if found is None:
+            continue
+        if not isinstance(found, Array) or found.shape != g.shape or found._type is not g._type:
+            raise ShapeError(
+                f"a hook returns None or an Array like the gradient it was given, {g.shape} "
+                f"{g.dtype} on {g.device!r}, not {found!r}"
+            )
+        g = found
+    return g
 
 
 _accumulating = threading.Lock()

@@ -82,7 +82,7 @@ def put(xp: Any, x: RawArray, value: RawArray, *, key: Any) -> RawArray:
     """
     if is_basic(key) and None not in (key if type(key) is tuple else (key,)):
         out = xp.asarray(x, copy=True)
-        out[_with_ellipsis(key)] = value
+        out[with_ellipsis(key)] = value
         return out
     positions = _positions(xp, key, x.shape, device_of(x))
     values = xp.reshape(xp.broadcast_to(value, positions.shape), (-1,))
@@ -95,6 +95,12 @@ def put(xp: Any, x: RawArray, value: RawArray, *, key: Any) -> RawArray:
     return xp.reshape(xp.where(first < end, last, xp.reshape(x, (-1,))), x.shape)
 
 
+def add_at(xp: Any, x: RawArray, value: RawArray, *, key: Any) -> RawArray:
+    """A copy of `x` with `value` added at `key`, repeats accumulating."""
+    region = _positions(xp, key, x.shape, device_of(x)).shape
+    return x + xp.scatter(xp.broadcast_to(value, region), key=key, shape=x.shape)
+
+
 def is_basic(key: Any) -> bool:
     """Whether a key has no arrays, so that indexing with it gives a view."""
     if type(key) is tuple:
@@ -104,15 +110,15 @@ def is_basic(key: Any) -> bool:
 
 def select(xp: Any, x: RawArray, *, key: Any) -> RawArray:
     """`x[key]` for a basic key."""
-    return x[_with_ellipsis(key)]
+    return x[with_ellipsis(key)]
 
 
 def gather(xp: Any, x: RawArray, *, key: Any) -> RawArray:
     """`x[key]`, whatever the key."""
-    return x[_with_ellipsis(key) if is_basic(key) else key]
+    return x[with_ellipsis(key) if is_basic(key) else key]
 
 
-def _with_ellipsis(key: Any) -> tuple[Any, ...]:
+def with_ellipsis(key: Any) -> tuple[Any, ...]:
     """The key with `...` at its end: the standard does not supply what is left out."""
     parts = key if type(key) is tuple else (key,)
     return parts if any(part is ... for part in parts) else (*parts, ...)
@@ -279,6 +285,7 @@ def log_softmax(xp: Any, x: RawArray, *, axis: Any = -1) -> RawArray:
 
 
 DEFAULTS: dict[str, Callable[..., Any]] = {
+    "add_at": add_at,
     "cast": cast,
     "clip_both": clip_both,
     "clip_high": clip_high,

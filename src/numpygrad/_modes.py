@@ -7,7 +7,11 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from numpygrad._array import Array
+    from numpygrad._node import Node
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,3 +110,37 @@ class enable_grad(_GradMode):
     """
 
     _enabled = True
+
+
+class Watching:
+    """A context in which every recorded op, and every sweep before it begins, is shown to it."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[tuple[Watching, ...]]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_watching.set((*_watching.get(), self)))
+        enter_unusual()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        leave_unusual()
+        _watching.reset(self._tokens.pop())
+
+    def recorded(self, node: Node) -> None:
+        """Look at the node of an op that was just recorded."""
+
+    def before_sweep(self, root: Node, seed: Array) -> None:
+        """Look at the graph behind `root` before cotangents are sent through it from `seed`."""
+
+
+_watching: ContextVar[tuple[Watching, ...]] = ContextVar("watching", default=())
+
+
+def watching() -> tuple[Watching, ...]:
+    """Who looks on in this context."""
+    return _watching.get()

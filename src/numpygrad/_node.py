@@ -94,7 +94,13 @@ class Node:
         return (self.input1, self.input2) if self.op.width == 2 else self.input1
 
     def __repr__(self) -> str:
-        return f"<{self.op.name if self.op else 'leaf'} node {self.sequence}>"
+        if self.op is None:
+            return f"<leaf node {self.sequence}>"
+        if self.op.is_part:
+            joint = self.parent1.op
+            output = joint.outputs._fields[self.params["position"]]
+            return f"<{joint.name} node {self.sequence}, {output}>"
+        return f"<{self.op.name} node {self.sequence}>"
 
 
 RELEASED: Any = object()

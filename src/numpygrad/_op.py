@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from numpygrad._kernels import guarded_multiply
 from numpygrad._node import WIDE, Parts
-from numpygrad._storage import check_not_stale
+from numpygrad._storage import check_not_stale, check_output
 
 if TYPE_CHECKING:
     from numpygrad._array import Array
@@ -101,6 +101,7 @@ class Op:
     __slots__ = (
         "_conjugating",
         "_forward",
+        "_hooked",
         "_plans",
         "_pulls",
         "arrays",
@@ -110,6 +111,7 @@ class Op:
         "extension",
         "function",
         "holomorphic",
+        "hooked",
         "is_complex",
         "is_part",
         "is_plain",
@@ -120,6 +122,7 @@ class Op:
         "masks",
         "name",
         "outputs",
+        "overwrites",
         "parameters",
         "pull_sets",
         "rules",
@@ -145,6 +148,7 @@ class Op:
         kinds: str | None = None,
         outputs: type[NamedTuple] | None = None,
         holomorphic: bool = True,
+        overwrites: bool = False,
     ) -> None:
         self.kind = kind
         self.function = function
@@ -157,10 +161,13 @@ class Op:
         self.view = view
         self.masks = masks
         self.sparse = sparse
+        self.overwrites = overwrites
         self.kinds = kinds
         self.outputs = outputs
         self.holomorphic = holomorphic
         self.is_part = function is part
+        self.hooked = False
+        self._hooked: Op | None = None
         self.arrays, self.parameters, self.variadic = _operands(function)
         self.domain = (domain,) * len(self.arrays) if isinstance(domain, Domain) else tuple(domain)
         self._plans: dict[tuple[bool, ...], Plan] = {}
@@ -192,6 +199,17 @@ class Op:
             self._conjugating._pulls = {}
             self._conjugating.pull_sets = [()] * len(Mode)
         return self._conjugating
+
+    @property
+    def with_hooks(self) -> Op:
+        """The same op for a node whose cotangent is shown to hooks first."""
+        if self.hooked:
+            return self
+        if self._hooked is None:
+            self._hooked = copy(self)
+            self._hooked.hooked = True
+            self._hooked.is_plain = False
+        return self._hooked
 
     def __repr__(self) -> str:
         return f"<{self.kind} op {self.name}>"
@@ -326,7 +344,7 @@ def _input_reader(name: str, position: int, op: Op, mode: Mode) -> Reader:
         if op.width == WIDE:
             x = x[position]
         if x._alias is not None:
-            check_not_stale(node, name, x._alias.storage, x.shape)
+            check_not_stale(node, name, x)
         return x
 
     return array if mode.recorded else lambda node, g: array(node, g)._data
@@ -335,7 +353,7 @@ def _input_reader(name: str, position: int, op: Op, mode: Mode) -> Reader:
 def _output_reader(mode: Mode) -> Reader:
     def raw(node: Node, g: Any) -> Any:
         if node.alias is not None:
-            check_not_stale(node, "output", node.alias, g.shape)
+            check_output(node, "output", node.alias, g.shape)
         return node.output
 
     def recorded(node: Node, g: Any) -> Any:
@@ -351,7 +369,7 @@ def _outputs_reader(op: Op, mode: Mode) -> Reader:
     def read(node: Node, g: Any) -> Any:
         for index, storage in node.alias:
             name = f"output {outputs._fields[index]}"
-            check_not_stale(node, name, storage, node.output[index].shape)
+            check_output(node, name, storage, node.output[index].shape)
         return g._parts_of(node, node.output) if mode.recorded else node.output
 
     return lambda node, g: outputs._make(read(node, g))
@@ -413,7 +431,7 @@ def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
 
         def of_output(node: Node, g: Any) -> Any:
             if node.alias is not None:
-                check_not_stale(node, "output", node.alias, node.shape)
+                check_output(node, "output", node.alias, node.shape)
             return g * rule(node.output)
 
         return of_output
@@ -422,7 +440,7 @@ def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
         def of_first(node: Node, g: Any) -> Any:
             x = node.input1
             if x._alias is not None:
-                check_not_stale(node, name, x._alias.storage, x.shape)
+                check_not_stale(node, name, x)
             return g * rule(x._data)
 
         return of_first
@@ -431,7 +449,7 @@ def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
         def of_second(node: Node, g: Any) -> Any:
             x: Any = node.input2
             if x._alias is not None:
-                check_not_stale(node, name, x._alias.storage, x.shape)
+                check_not_stale(node, name, x)
             return g * rule(x._data)
 
         return of_second
@@ -440,7 +458,7 @@ def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
         def of_namespace(node: Node, g: Any) -> Any:
             x = node.input1
             if x._alias is not None:
-                check_not_stale(node, name, x._alias.storage, x.shape)
+                check_not_stale(node, name, x)
             return g * rule(node.type.xp, x._data)
 
         return of_namespace
@@ -513,14 +531,26 @@ def linear(
     view: bool = False,
     masks: bool = False,
     sparse: bool = False,
+    overwrites: bool = False,
 ) -> None:
     """Add a row for an op linear in each of its arrays; a rule is the transpose.
 
     `view` says that the result may alias its operand, `masks` that a cotangent meets elements that
-    were not used, `sparse` that it meets few of them and can be added into a buffer in place.
+    were not used, `sparse` that it meets few of them and can be added into a buffer in place, and
+    `overwrites` that it is the write of the second operand at `key` of the first.
     """
-    row = Op("linear", function, transposes, dtype=dtype, view=view, masks=masks, sparse=sparse)
-    _add(row)
+    _add(
+        Op(
+            "linear",
+            function,
+            transposes,
+            dtype=dtype,
+            view=view,
+            masks=masks,
+            sparse=sparse,
+            overwrites=overwrites,
+        )
+    )
 
 
 def nonlinear(

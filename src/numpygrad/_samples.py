@@ -80,6 +80,14 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
     matrix, vector = (2, 3), (3,)
     ops = npg.ops
     return {
+        "add_at": [
+            ("slice", lambda x, v: ops.indexing.add_at(x, v, key=slice(1, None)), (matrix, (3,))),
+            (
+                "repeats",
+                lambda x, v: ops.indexing.add_at(x, v, key=ops.indexing.as_raw_key(x, [0, 2, 0])),
+                (vector, vector),
+            ),
+        ],
         "cast": [("same", lambda x: ops.data_types.cast(x, dtype=x._type.raw_dtype), (matrix,))],
         "broadcast_to": [
             ("new-axis", lambda x: npg.broadcast_to(x, (2, 3)), (vector,)),

@@ -1,14 +1,15 @@
-"""What an array and its views share: when they were written, and by which op."""
+"""What an array and its views share: when they were written, where, and by which op."""
 
 from __future__ import annotations
 
 import math
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from numpygrad._kernels import with_ellipsis
 from numpygrad.errors import VersionError
 
 if TYPE_CHECKING:
@@ -16,19 +17,75 @@ if TYPE_CHECKING:
     from numpygrad._node import Node
 
 
-class Storage:
-    """One memory region: the clock of its last write, its version, log of writes and live views."""
+class Region(NamedTuple):
+    """A part of a storage: the shape of the whole, and the views that lead to the part."""
 
-    __slots__ = ("log", "prune_at", "root", "version", "views", "written")
+    shape: tuple[int, ...]
+    views: tuple[tuple[str, dict[str, Any]], ...]
+
+    def layout(self) -> Layout:
+        """An array that lies where the part would, with no memory behind it."""
+        steps = [math.prod(self.shape[i + 1 :]) for i in range(len(self.shape))]
+        layout = np.lib.stride_tricks.as_strided(_NOWHERE, self.shape, steps)
+        for name, params in self.views:
+            layout = LAYOUTS.get(name, _same)(layout, **params)
+        return layout
+
+    def overlaps(self, other: Region) -> bool:
+        """Whether an element may belong to both; yes, if it takes long to tell."""
+        if 0 in self.shape or 0 in other.shape:
+            return False
+        if not self.views or not other.views:
+            return True
+        try:
+            return np.shares_memory(self.layout(), other.layout(), max_work=_WORK)  # type: ignore[arg-type]  # any number, says NumPy
+        except np.exceptions.TooHardError:
+            return True
+
+
+_NOWHERE = np.empty(1, np.int8)
+_WORK = 10_000
+
+
+class Write(NamedTuple):
+    """A completed write."""
+
+    stamp: int
+    """What the clock said when it began."""
+    name: str
+    region: Region | None
+    """What was written; `None` if that is not known, and may be anything."""
+
+
+class Storage:
+    """One memory region: the clock of its last write, its version, log of writes and live aliases.
+
+    `views` are those that are up to date; a write takes from the others what is no longer true, and
+    they are derived again when that is asked for. So a write costs nothing for views that nobody
+    looks at. `independent` are aliases with a history of their own: detached ones, and leaves.
+    """
+
+    __slots__ = (
+        "forgotten",
+        "independent",
+        "log",
+        "prune_at",
+        "root",
+        "version",
+        "views",
+        "written",
+    )
 
     LOG_LENGTH = 1000
 
     def __init__(self, root: Array) -> None:
         self.written = 0
+        self.forgotten = 0
         self.version = 0
-        self.log: list[tuple[int, str]] = []
+        self.log: list[Write] = []
         self.root = weakref.ref(root)
         self.views: list[weakref.ref[Array]] = []
+        self.independent: list[weakref.ref[Array]] = []
         self.prune_at = 64
 
     @property
@@ -37,7 +94,7 @@ class Storage:
         return self
 
     def add_view(self, view: Array) -> None:
-        """Remember an array that shares the memory, in order of creation."""
+        """Remember a view that is up to date."""
         self.views.append(weakref.ref(view))
         if len(self.views) > self.prune_at:
             self.prune()
@@ -47,27 +104,58 @@ class Storage:
         self.views = [ref for ref in self.views if ref() is not None]
         self.prune_at = 2 * len(self.views) + 64
 
-    def live_views(self) -> list[Array]:
-        """The views that still exist, each after the view it was taken from."""
-        return [view for ref in self.views if (view := ref()) is not None]
+    def add_independent(self, alias: Array) -> None:
+        """Remember an alias with a history of its own."""
+        self.independent = [ref for ref in self.independent if ref() is not None]
+        self.independent.append(weakref.ref(alias))
 
-    def log_write(self, op_name: str, stamp: int) -> None:
+    def live_aliases(self) -> list[Array]:
+        """The views that are up to date, and the aliases with a history of their own."""
+        return [x for ref in (*self.views, *self.independent) if (x := ref()) is not None]
+
+    def outdate(self, *, data_but: list[Array] | None, nodes_but: list[Array] | None) -> None:
+        """Take data, nodes or both from all views but those named, to be derived when asked for."""
+        known, self.views = self.views, []
+        for ref in known:
+            view = ref()
+            if view is None:
+                continue
+            old_data = data_but is not None and not any(view is x for x in data_but)
+            old_node = nodes_but is not None and not any(view is x for x in nodes_but)
+            if old_data:
+                del view._data
+            if old_node:
+                del view._node
+            if not (old_data or old_node):
+                self.views.append(ref)
+
+    def log_write(self, name: str, stamp: int, region: Region | None = None) -> None:
         """Note a completed write that began when the clock stood at `stamp`.
 
         Values saved before are stale; those of the write's own node, made after it, are not.
         """
         self.written = stamp
         self.version += 1
-        self.log.append((self.written, op_name))
-        del self.log[: -self.LOG_LENGTH]
+        self.log.append(Write(stamp, name, region))
+        if len(self.log) > self.LOG_LENGTH:
+            half = self.LOG_LENGTH // 2
+            self.forgotten = self.log[half - 1].stamp
+            del self.log[:half]
 
     def version_at(self, sequence: int) -> int:
-        """The version the storage had when the clock stood at `sequence`."""
-        return self.version - sum(1 for written, _ in self.log if written > sequence)
+        """The version the storage had when the clock stood at `sequence`, as far as is known."""
+        return self.version - sum(1 for write in self.log if write.stamp > sequence)
 
-    def first_write_after(self, sequence: int) -> str:
-        """The name of the op that wrote first after `sequence`."""
-        return next((name for written, name in self.log if written > sequence), "a write")
+    def write_since(self, sequence: int, region: Region | None) -> str | None:
+        """The name of the op that first wrote into a region after `sequence`, if any did."""
+        if self.forgotten > sequence:
+            return "a write"
+        for write in self.log:
+            if write.stamp > sequence and (
+                region is None or write.region is None or region.overlaps(write.region)
+            ):
+                return write.name
+        return None
 
 
 class View:
@@ -109,23 +197,26 @@ def attach_view(
     storage.add_view(view)
 
 
+def region_of(x: Array, *more: tuple[str, dict[str, Any]]) -> Region | None:
+    """What an array, or a further view of it, covers of its storage; `None` if not known."""
+    views = list(more)
+    while isinstance(x._alias, View):
+        views.insert(0, (x._alias.function.__name__, x._alias.params))
+        x = x._alias.parent
+    if x._alias is not None and x._alias.storage.root() is not x:
+        return None  # a detached alias, which does not know what it was detached from
+    return Region(x.shape, tuple(views))
+
+
 def is_contiguous(x: Array) -> bool:
     """Whether the elements lie in row-major order: of a view, by the strides it would have.
 
     So `reshape` gives a view or a copy on every backend alike, whether views are memory or not.
     """
-    chain = []
-    while isinstance(x._alias, View):
-        chain.append(x._alias)
-        x = x._alias.parent
-    if not chain:
+    if not isinstance(x._alias, View):
         return True
-    # An array of the root's shape and strides with no memory behind it: only these are asked for.
-    strides = [math.prod(x.shape[i + 1 :]) for i in range(x.ndim)]
-    layout = np.lib.stride_tricks.as_strided(np.empty(1, np.int8), x.shape, strides)
-    for view in reversed(chain):
-        layout = LAYOUTS.get(view.function.__name__, _same)(layout, **view.params)
-    return bool(layout.flags.c_contiguous)
+    region = region_of(x)
+    return region is None or bool(region.layout().flags.c_contiguous)
 
 
 def _same(layout: Layout) -> Layout:
@@ -140,20 +231,34 @@ LAYOUTS: dict[str, Callable[..., Layout]] = {
     "flip": np.flip,
     "permute_dims": np.transpose,
     "reshape": lambda layout, shape, copy: layout.reshape(shape),
-    "select": lambda layout, key: layout[key],
+    "select": lambda layout, key: layout[with_ellipsis(key)],
     "squeeze": np.squeeze,
 }
 """What each view does to strides."""
 
 
-def check_not_stale(node: Node, name: str, storage: Storage, shape: tuple[int, ...]) -> None:
-    """Raise if the value that `node` saved was overwritten after it was saved."""
-    if storage.written <= node.sequence:
+def check_not_stale(node: Node, name: str, x: Array) -> None:
+    """Raise if an operand that `node` saved was overwritten after it was saved."""
+    storage = x._alias.storage  # type: ignore[union-attr]  # callers have looked
+    if storage.written > node.sequence:
+        _require_untouched(node, name, storage, region_of(x), x.shape)
+
+
+def check_output(node: Node, name: str, storage: Storage, shape: tuple[int, ...]) -> None:
+    """Raise if an output that `node` saved was overwritten after it was saved."""
+    if storage.written > node.sequence:
+        _require_untouched(node, name, storage, None, shape)
+
+
+def _require_untouched(
+    node: Node, name: str, storage: Storage, region: Region | None, shape: tuple[int, ...]
+) -> None:
+    writer = storage.write_since(node.sequence, region)
+    if writer is None:
         return
     op = node.op.name if node.op else "backward"
     raise VersionError(
         f"{op}: its saved {name} (shape {shape}) was mutated by an in-place operation "
-        f"({storage.first_write_after(node.sequence)}): saved at version "
-        f"{storage.version_at(node.sequence)}, now at version {storage.version}. "
-        "Copy the array before writing to it, or write after backward."
+        f"({writer}): saved at version {storage.version_at(node.sequence)}, now at version "
+        f"{storage.version}. Copy the array before writing to it, or write after backward."
     )

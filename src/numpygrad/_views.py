@@ -1,26 +1,28 @@
 """Writes in place, and what they mean for views and for the recorded graph.
 
-A write is checked whole before the first element changes. What nobody records is written into
-memory (on an immutable backend, the root's array is replaced and its live views are derived again).
-What is recorded is computed as an op of new memory, and root and views are pointed at it, so that
-no value saved earlier changes under a node.
+A write is checked whole before the first element changes. Then the values go into memory (on an
+immutable backend, the root's array is replaced), and if the write is recorded, the root gets the
+node of the op that says how its new value came about. Other views lose what is no longer true of
+them, and have it derived again when they are next used: see `refresh`.
 """
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any, cast
+import weakref
+from collections.abc import Callable
+from typing import Any
 
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import apply, as_arrays, convert
+from numpygrad._dispatch import as_arrays, convert, record
 from numpygrad._kernels import is_basic
-from numpygrad._node import tick
-from numpygrad._op import BY_NAME
-from numpygrad._storage import View, attach_view, storage_of
+from numpygrad._node import Node, tick
+from numpygrad._op import BY_NAME, TABLE
+from numpygrad._storage import View, attach_view, region_of, storage_of
 from numpygrad.errors import DerivativeError, DTypeError, ShapeError, VersionError
 from numpygrad.ops.creation import asarray
-from numpygrad.ops.indexing import as_raw_key, put, region_shape, select
+from numpygrad.ops.elementwise import negative
+from numpygrad.ops.indexing import add_at, as_raw_key, put, region_shape, select
 from numpygrad.ops.manipulation import broadcast_to, reshape, undo
 from numpygrad.typing import Key
 
@@ -32,10 +34,31 @@ def detach(x: Array) -> Array:
     if x._type.backend.mutable:
         # Memory is shared as it is; a reference to `x` would keep its whole history alive.
         out._alias = storage_of(x)
-        storage_of(x).add_view(out)
     else:
         attach_view(out, x, detach, {})
+    storage_of(x).add_independent(out)
     return out
+
+
+def refresh(x: Array) -> None:
+    """Derive again what a write has taken from a view: its data, its node, or both."""
+    alias = x._alias
+    assert isinstance(alias, View)  # noqa: S101 (writes take from views alone)
+    parent, function = alias.parent, alias.function
+    op = TABLE.get(function)
+    try:
+        object.__getattribute__(x, "_data")
+    except AttributeError:
+        x._data = parent._data
+        if op is not None:
+            x._data = getattr(x._type.xp, op.name)(parent._data, **alias.params)
+    try:
+        object.__getattribute__(x, "_node")
+    except AttributeError:
+        x._node = None
+        if op is not None and parent._node is not None:
+            record(op, x, (parent,), alias.params)
+    alias.storage.views.append(weakref.ref(x))
 
 
 def write(x: Array, key: Key, value: Operand) -> None:
@@ -52,55 +75,89 @@ def write(x: Array, key: Key, value: Operand) -> None:
     if operand.ndim > len(region):  # leading axes of length 1, which JAX refuses
         operand = reshape(operand, operand.shape[operand.ndim - len(region) :])
     stamp = tick()
-    if not _is_recorded(x, operand):
-        _write_memory(x, raw_key, operand, "setitem", stamp)
-        return
-    _require_recordable(x, "setitem")
-    result = apply(put, _snapshot(x), operand, key=raw_key)
-    _record_write(x, result, "setitem", stamp)
+    node = None
+    if _is_recorded(x, operand):
+        _require_recordable(x, "setitem")
+        node = _node_of(put, x, (_snapshot(x), operand), {"key": raw_key})
+    _refuse_read_only(x)
+    _write_memory(x, raw_key, operand)
+    _complete(x, raw_key, "setitem", stamp, node)
 
 
 def update(x: Array, name: str, other: Operand) -> Array:
     """`x op= other`: the op's result, written into `x`."""
     (operand,) = as_arrays(f"in-place {name}", (x, other))[1:]
     recorded = _is_recorded(x, operand)
-    if not recorded and _write_directly(x, name, operand):
-        return x
     if recorded:
         _require_recordable(x, name)
+    _refuse_read_only(x)
     stamp = tick()
-    with contextlib.nullcontext() if recorded else _modes.no_grad():
-        # What shares the memory that is written to may be saved only as it is now.
-        other_alias, shared = operand._alias, operand is x
-        if other_alias is not None and other_alias.storage is storage_of(x):
-            shared = True
-        result = BY_NAME[name].function(_snapshot(x), _snapshot(operand) if shared else operand)
-        result = _fitted(f"in-place {name}", x, result)
-    if x._node is not None and x._alias is not None:
-        x._node.watch(x._alias.storage)  # a view taken of the snapshot made it look elsewhere
+    if recorded and name in _TERMS and isinstance(x._alias, View) and x._alias.function is select:
+        # `y[k] += v` takes one node: that of `y`. The view gets its own when it is next used.
+        parent, key = x._alias.parent, x._alias.params["key"]
+        term = _TERMS[name](operand)
+        node: Node | None = _node_of(add_at, parent, (_snapshot(parent), term), {"key": key})
+        _write_result(x, name, operand)
+        _complete(x, ..., f"i{name}", stamp, node, owner=parent)
+        return x
+    if _fits_kernel(x, name, operand):
+        node = _updated_node(x, name, operand) if recorded else None
+        _write_result(x, name, operand)
+        if node is not None and node.output is not None:
+            node.output = x._type.xp.asarray(x._data, copy=True)  # what may be overwritten later
+        _complete(x, ..., f"i{name}", stamp, node)
+        return x
+    with _modes.enable_grad() if recorded else _modes.no_grad():
+        # What the op saves must stay as it is now.
+        shared = operand is x or _shares(x, operand)
+        result = _result(
+            x, name, _private(x) if recorded else x, _private(operand) if shared else operand
+        )
+    _write_memory(x, ..., result)
+    _complete(x, ..., f"i{name}", stamp, result._node if recorded else None)
+    return x
+
+
+def _result(x: Array, name: str, old: Array, operand: Array) -> Array:
+    """The value that `x op= operand` writes into `x`."""
+    result = BY_NAME[name].function(old, operand)
     if result.shape != x.shape:
         raise ShapeError(
             f"in-place {name} of shape {x.shape} with {operand.shape} would give {result.shape}, "
             "and a write cannot change the shape; write the result to a new name"
         )
-    if recorded:
-        _record_write(x, result, f"i{name}", stamp)
-    else:
-        _write_memory(x, ..., result, f"i{name}", stamp)
-    return x
+    return _fitted(f"in-place {name}", x, result)
 
 
-def _write_directly(x: Array, name: str, operand: Array) -> bool:
-    """Let NumPy write an optimiser's step into memory itself; whether it could."""
+def _write_result(x: Array, name: str, operand: Array) -> None:
+    """Compute `x op= operand` and write it, unrecorded: in the memory of `x` where NumPy can."""
+    if _fits_kernel(x, name, operand):
+        kernel = x._type.fast[name]  # type: ignore[index]  # it fits
+        kernel(x.data, operand._data, x.data)
+        return
+    with _modes.no_grad():
+        _write_memory(x, ..., _result(x, name, x, operand))
+
+
+def _fits_kernel(x: Array, name: str, operand: Array) -> bool:
+    """Whether NumPy can compute `x op= operand` in the memory of `x`, without a temporary."""
     type_ = x._type
-    kernel = type_.fast.get(name) if type_.fast is not None else None
-    if kernel is None or operand._type is not type_ or operand.shape not in ((), x.shape):
-        return False
-    _refuse_read_only(x)
-    stamp = tick()
-    kernel(x.data, operand._data, x.data)
-    storage_of(x).log_write(f"i{name}", stamp)
-    return True
+    return (
+        type_.fast is not None
+        and name in type_.fast
+        and operand._type is type_
+        and operand.shape in ((), x.shape)
+    )
+
+
+def _updated_node(x: Array, name: str, operand: Array) -> Node:
+    """The node of an in-place arithmetic op; of what will be overwritten, its rules get copies."""
+    op = BY_NAME[name]
+    plan = op.plan((x._node is not None, operand._node is not None))
+    old = _private(x) if plan.inputs[0] else _snapshot(x)
+    if plan.inputs[1] and (operand is x or _shares(x, operand)):
+        operand = _private(operand)
+    return _node_of(op.function, x, (old, operand), {})
 
 
 def _is_own_view(x: Array, key: Key, value: Array) -> bool:
@@ -163,32 +220,30 @@ def _is_detached(x: Array) -> bool:
     return x._alias is not None and x._alias.storage.root() is not x
 
 
+def _shares(x: Array, operand: Array) -> bool:
+    """Whether `operand` is an alias of what `x` is an alias of."""
+    alias = operand._alias
+    return alias is not None and x._alias is not None and alias.storage is x._alias.storage
+
+
 def _snapshot(x: Array) -> Array:
-    """The value as it is now: what an op that replaces it may save."""
+    """The array as it stands in the graph now: an operand of the op that replaces its value."""
     out = wrap(x._data, x._type)
     out._node = x._node
     return out
 
 
-def _write_memory(x: Array, key: Any, value: Array, name: str, stamp: int) -> None:
-    """Write unrecorded values where they belong, for every alias to see."""
-    _refuse_read_only(x)
-    storage = storage_of(x)
-    backend = x._type.backend
-    data = value._data
-    if backend.mutable:
-        if value._alias is not None and value._alias.storage is storage:
-            data = x._type.xp.asarray(data, copy=True)  # an overlap is read before it is written
-        x._data = backend.assign(x._data, key, data)
-    else:
-        with _modes.no_grad():
-            _replace(x, wrap(backend.assign(x._data, key, data), x._type), keep_nodes=True)
-    storage.log_write(name, stamp)
+def _private(x: Array) -> Array:
+    """A snapshot in memory of its own, for an op to save."""
+    out = _snapshot(x)
+    if x._type.backend.mutable:
+        out._data = x._type.xp.asarray(x._data, copy=True)
+    return out
 
 
 def _require_recordable(x: Array, name: str) -> None:
     """Refuse a write that cannot be part of the graph, before anything changes."""
-    aliases = [*_chain(x), *storage_of(x).live_views()]
+    aliases = [*_chain(x), *storage_of(x).live_aliases()]
     if any(map(_is_leaf, aliases)):
         raise VersionError(
             f"in-place {name} of a tracked value into a leaf that requires grad: the leaf's own "
@@ -202,47 +257,81 @@ def _require_recordable(x: Array, name: str) -> None:
         )
 
 
-def _record_write(x: Array, result: Array, name: str, stamp: int) -> None:
-    """Make a write part of the graph: the root gets a new value and node, its views follow."""
-    _replace(x, result, keep_nodes=False)
-    storage_of(x).log_write(name, stamp)
-
-
 def _refuse_read_only(x: Array) -> None:
     if any(isinstance(a._alias, View) and a._alias.function is broadcast_to for a in _chain(x)):
         raise ValueError("the array is a read-only view made by broadcast_to(); copy it to write")
 
 
-def _replace(x: Array, value: Array, *, keep_nodes: bool) -> None:
-    """Give `x` a new value; the arrays it is a view of follow outwards, then all views inwards."""
-    storage = storage_of(x)
-    root = x
-    while isinstance(root._alias, View):
-        value = _outward(root._alias, value)
-        root = root._alias.parent
-    _become(root, value, keep_nodes)
-    for view_array in storage.live_views():
-        alias = cast("View", view_array._alias)
-        parent = _snapshot(alias.parent)
-        parent._alias = alias.parent._alias  # so that its node goes on looking at this storage
-        derived = alias.function(parent, **alias.params)
-        _become(view_array, derived, keep_nodes)
+def _node_of(function: Any, x: Array, operands: tuple[Array, ...], params: dict[str, Any]) -> Node:
+    """The node of an op whose result will be the value of `x`, without computing it."""
+    out = wrap(x._data, x._type)
+    record(TABLE[function], out, operands, params)
+    assert out._node is not None  # noqa: S101 (one of the operands is tracked)
+    return out._node
 
 
-def _outward(view: View, value: Array) -> Array:
-    """The parent's value once its view has a new one."""
-    parent = _snapshot(view.parent)
-    if view.function is detach:
-        return value
-    if view.function is select:
-        return apply(put, parent, value, key=view.params["key"])
-    return undo(view.function, value, parent.shape, view.params)
-
-
-def _become(x: Array, value: Array, keep_nodes: bool) -> None:
-    x._data = value._data
-    if keep_nodes:
+def _write_memory(x: Array, key: Any, value: Array) -> None:
+    """Write values where they belong; what they are a part of follows, on an immutable backend."""
+    backend, data = x._type.backend, value._data
+    if backend.mutable:
+        if value._alias is not None and value._alias.storage is storage_of(x):
+            data = x._type.xp.asarray(data, copy=True)  # an overlap is read before it is written
+        x._data = backend.assign(x._data, key, data)
         return
-    x._node = value._node
-    if x._node is not None and x._alias is not None:
-        x._node.alias = x._alias.storage
+    whole = key is ... and data.shape == x.shape
+    x._data = data if whole else backend.assign(x._data, key, data)
+    while isinstance(x._alias, View):
+        view, parent = x._alias, x._alias.parent
+        if view.function is detach:
+            parent._data = x._data
+        elif view.function is select:
+            parent._data = backend.assign(parent._data, view.params["key"], x._data)
+        else:
+            with _modes.no_grad():
+                value = undo(view.function, wrap(x._data, x._type), parent.shape, view.params)
+            parent._data = value._data
+        x = parent
+
+
+def _complete(
+    x: Array, key: Any, name: str, stamp: int, node: Node | None, owner: Array | None = None
+) -> None:
+    """Note a write to `x` in its storage, and outdate what it was not written through.
+
+    `node` is what gives its new value to `x`, or to the `owner` that `x` is a view of.
+    """
+    storage = storage_of(x)
+    mutable = x._type.backend.mutable
+    owner = x if owner is None else owner
+    if node is not None:
+        _record_outwards(owner, node)
+    if node is not None or not mutable:
+        storage.outdate(
+            data_but=None if mutable else _chain(x),
+            nodes_but=None if node is None else _chain(owner),
+        )
+    region = None
+    if key is ...:
+        region = region_of(x)
+    elif is_basic(key):
+        region = region_of(x, ("select", {"key": key}))
+    storage.log_write(name, stamp, region)
+
+
+def _record_outwards(x: Array, node: Node) -> None:
+    """Give `x` its new node, and then each array it is a view of, out to the root."""
+    x._node = node
+    while isinstance(x._alias, View):
+        view, parent = x._alias, x._alias.parent
+        if view.function is select:
+            operands = (_snapshot(parent), _snapshot(x))
+            parent._node = _node_of(put, parent, operands, {"key": view.params["key"]})
+        else:
+            with _modes.enable_grad():
+                whole = undo(view.function, _snapshot(x), parent.shape, view.params)
+            parent._node = whole._node
+        x = parent
+
+
+_TERMS: dict[str, Callable[[Array], Array]] = {"add": lambda x: x, "subtract": negative}
+"""In-place operators that add a term, and the term."""

@@ -9,7 +9,8 @@
     ├── BackendError     (ImportError)           a backend that is unknown or not installed
     ├── VersionError     (RuntimeError)          a saved value overwritten, or an unrecordable write
     ├── GraphError       (RuntimeError)          backward() of nothing recorded, or a second time
-    └── DerivativeError  (NotImplementedError)   a derivative that is not defined or not available
+    ├── DerivativeError  (NotImplementedError)   a derivative that is not defined or not available
+    └── AnomalyError     (ArithmeticError)       a NaN that backward made, under detect_anomaly()
 """
 
 
@@ -43,3 +44,7 @@ class GraphError(NumpygradError, RuntimeError):
 
 class DerivativeError(NumpygradError, NotImplementedError):
     """A derivative that is not defined, or not available; never a wrong number instead."""
+
+
+class AnomalyError(NumpygradError, ArithmeticError):
+    """A NaN that a backward pass made, with the op and the line that it came from."""

@@ -6,7 +6,7 @@ import sys
 
 from numpygrad._backend import Namespace
 from numpygrad.ops.elementwise import clip_both, clip_high, clip_low
-from numpygrad.ops.indexing import item_at, put, scatter
+from numpygrad.ops.indexing import add_at, item_at, put, scatter
 from numpygrad.ops.manipulation import broadcast_to
 from numpygrad.ops.special import (
     erf,
@@ -22,6 +22,7 @@ RULE_NAMESPACE = Namespace(
     sys.modules["numpygrad"],
     {
         "clip_both": clip_both,
+        "add_at": add_at,
         "clip_high": clip_high,
         "clip_low": clip_low,
         "erf": erf,

@@ -104,6 +104,12 @@ def put(x: Array, value: Array, /, *, key: Any) -> Array:
     return apply(put, x, value, key=key)
 
 
+def add_at(x: Array, value: Array, /, *, key: Any) -> Array:
+    """A copy of `x` with `value` added at `key`, repeats accumulating."""
+    x, value = promoted("add_at", x, value)
+    return apply(add_at, x, value, key=key)
+
+
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
     """The elements of `x` at `indices` along `axis`, which may be left out for one dimension.
 
@@ -298,11 +304,18 @@ linear(
 )
 linear(scatter, lambda xp, g, key: xp.gather(g, key=key), dtype="own")
 linear(
+    add_at,
+    lambda g: g,
+    lambda xp, g, key: xp.gather(g, key=key),
+    dtype="own",
+)
+linear(
     put,
     _cleared,
     _last_written,
     dtype="own",
     masks=True,
+    overwrites=True,
 )
 linear(
     take,
