@@ -73,9 +73,10 @@ def _is_raw(data: Any) -> bool:
 
 
 def _assign(data: Raw, key: Any, value: Raw) -> Raw:
-    from numpygrad_jax._kernels import in_64_bits
+    from numpygrad_jax._blocks import write
 
-    return in_64_bits(lambda: data.at[key].set(value))()
+    with _scope():
+        return write(data, key, value)
 
 
 def _specifications() -> list[str]:

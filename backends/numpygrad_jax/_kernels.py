@@ -12,6 +12,7 @@ import numpy as np
 
 from numpygrad import _special_values
 from numpygrad.errors import ShapeError
+from numpygrad_jax._blocks import read
 
 Raw = Any
 
@@ -36,6 +37,9 @@ def asarray(x: Any, *, dtype: Any = None, device: Any = None, copy: bool | None 
 
 def getitem(x: Raw, *, key: Any) -> Raw:
     """`x[key]`; an integer out of bounds is an `IndexError`, where JAX clamps."""
+    block = read(x, key)
+    if block is not None:
+        return block
     _check_bounds(x, key)
     return x[key]
 

@@ -16,7 +16,7 @@ from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType
 from numpygrad._dispatch import convert, from_numpy
-from numpygrad._kernels import sum_to
+from numpygrad._kernels import device_of, sum_to
 from numpygrad._node import RELEASED, Node, Parts
 from numpygrad._op import BY_NAME, Mode
 from numpygrad.errors import GraphError, ShapeError
@@ -141,13 +141,17 @@ class Sweep:
                 if op.masks and self.checkpoint is None:
                     self.checkpoint = State(node, g, held_by, heap).copy()
                     release = owned = False
-                if op.overwrites and not recorded and backend.mutable:
-                    shares = self._split(node, g, pulls, owned=owned and node is popped)
+                if op.overwrites and not recorded:
+                    # No name is left to the cotangent here, so that JAX may reuse its buffer.
+                    handed, g = [g], None
+                    owned = owned and node is popped
+                    escaped |= self._hand_out(
+                        self._split(node, handed, pulls, owned=owned), held_by, heap, floor, add
+                    )
                     if release:
                         _release(node)
                     elif not self.retain_graph:
                         self.visited.append(node)
-                    escaped |= self._hand_out(shares, held_by, heap, floor, add)
                     if not heap:
                         return self._found(held_by, escaped)
                     node, g, owned = held_by.pop(-heappop(heap))
@@ -252,13 +256,16 @@ class Sweep:
             popped = node
 
     @staticmethod
-    def _split(node: Node, g: Any, pulls: Sequence[Any], *, owned: bool) -> list[tuple[Node, Any]]:
-        """What a write into memory hands to the value written, and to what was written into.
+    def _split(
+        node: Node, handed: list[Any], pulls: Sequence[Any], *, owned: bool
+    ) -> list[tuple[Node, Any]]:
+        """What a write hands to the value written, and to what was written into.
 
         The second is the cotangent with zeros where the first was: zeroed in place if nobody else
-        holds it, so that a loop of writes takes time in proportion to what is written.
+        holds it, so that a loop of writes takes time in proportion to what is written. `handed` is
+        a list of the cotangent alone, which is taken out of it.
         """
-        xp, backend = node.type.xp, node.type.backend
+        xp, backend, g = node.type.xp, node.type.backend, handed.pop()
         shares = []
         if node.parent2 is not None:
             picked = pulls[1](node, g)
@@ -266,8 +273,12 @@ class Sweep:
                 picked = sum_to(xp, picked, node.parent2.shape)
             shares.append((node.parent2, xp.asarray(picked, copy=True)))
         if node.parent1 is not None:
-            g = g if owned else xp.asarray(g, copy=True)
-            shares.append((node.parent1, backend.assign(g, node.params["key"], 0.0)))
+            zero: Any = 0.0
+            if not backend.mutable:
+                zero = xp.zeros((), dtype=g.dtype, device=device_of(g))
+            elif not owned:
+                g = xp.asarray(g, copy=True)
+            shares.append((node.parent1, backend.assign(g, node.params["key"], zero)))
         return shares
 
     def _hand_out(
