@@ -56,6 +56,11 @@ FUNCTION_VIEWS: dict[str, tuple[View, View]] = {
     "reshape": (lambda x: npg.reshape(x, (2, 6)), lambda x: x.reshape(2, 6)),
     "view": (lambda x: x.view(-1), lambda x: x.reshape(-1)),
     "reshape of rows": (lambda x: x[1:].reshape(8), lambda x: x[1:].reshape(8)),
+    "diagonal": (lambda x: x.diagonal(1), lambda x: np.einsum("ii->i", x[:, 1:])),
+    "linalg.diagonal": (
+        lambda x: npg.linalg.diagonal(x, offset=-1),
+        lambda x: np.einsum("ii->i", x[1:, :2]),
+    ),
     "detach": (lambda x: x.detach(), lambda x: x),
     "detach of slice": (lambda x: x[1:].detach(), lambda x: x[1:]),
     "slice of detach": (lambda x: x.detach()[1:], lambda x: x[1:]),

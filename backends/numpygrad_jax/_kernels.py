@@ -90,6 +90,11 @@ def add_at(x: Raw, value: Raw, *, key: Any) -> Raw:
     return x.at[key].add(value)
 
 
+def diagonals(x: Raw, *, offset: int) -> Raw:
+    """The library's, of the last two axes."""
+    return jnp.diagonal(x, offset, -2, -1)
+
+
 def scatter(g: Raw, *, key: Any, shape: tuple[int, ...]) -> Raw:
     """Zeros with `g` added at `key`."""
     return jnp.zeros(shape, dtype=g.dtype, device=_device(g)).at[key].add(g)
@@ -223,13 +228,20 @@ def _of_complex(name: str) -> Callable[[Raw], Raw]:
     return compiled
 
 
+_REDUCTION = ("axis", "keepdims")
+
 KERNELS: dict[str, Callable[..., Raw]] = {
+    "add_at": add_at,
+    "all": all,
+    "any": any,
     "asarray": asarray,
     "clip_both": jax.jit(clip_both),
     "concat": concat,
+    "diagonals": diagonals,
     "erf": jax.scipy.special.erf,
     "floor_divide": jax.jit(floor_divide),
     "gather": getitem,
+    "mean": jax.jit(jnp.mean, static_argnames=_REDUCTION),
     "permute_dims": permute_dims,
     "put": put,
     "remainder": jax.jit(remainder),
@@ -240,14 +252,14 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "sign": jax.jit(sign),
     "take": take,
     "take_along_axis": take_along_axis,
+    "var": jax.jit(jnp.var, static_argnames=(*_REDUCTION, "correction")),
+    "vecdot": jax.jit(jnp.vecdot),
 }
 
 
 COMPLEX_KERNELS: dict[str, Callable[..., Raw]] = {
-    "add_at": add_at,
-    "all": all,
-    "any": any,
-} | {name: _of_complex(name) for name in _special_values.COMPLEX}
+    name: _of_complex(name) for name in _special_values.COMPLEX
+}
 
 
 @functools.cache

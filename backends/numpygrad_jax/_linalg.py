@@ -12,11 +12,14 @@ from numpy.linalg import LinAlgError
 Raw = Any
 
 
+_all_finite: Callable[[Raw], Raw] = jax.jit(lambda x: jnp.isfinite(x).all())
+
+
 def _require_finite(out: Raw, x: Raw, message: str) -> Raw:
     """`out`; `LinAlgError` if it is not finite though `x` is, unless both are being traced."""
     if isinstance(out, jax.core.Tracer):
         return out
-    if not bool(jnp.isfinite(out).all()) and bool(jnp.isfinite(x).all()):
+    if not bool(_all_finite(out)) and bool(_all_finite(x)):
         raise LinAlgError(message)
     return out
 
@@ -51,9 +54,9 @@ def solve(x1: Raw, x2: Raw) -> Raw:
     x1 = jnp.broadcast_to(x1, (*stack, *x1.shape[-2:]))
     x2 = jnp.broadcast_to(x2, (*stack, *x2.shape[-2:]))
     out = jnp.linalg.solve(x1, x2)
-    if isinstance(out, jax.core.Tracer) or bool(jnp.isfinite(x2).all()):
-        _require_finite(out, x1, "Singular matrix")
-    return out
+    if isinstance(out, jax.core.Tracer) or bool(_all_finite(out)) or not bool(_all_finite(x2)):
+        return out
+    return _require_finite(out, x1, "Singular matrix")
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -62,4 +65,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "eigvalsh": eigvalsh,
     "inv": inv,
     "solve": solve,
+    "vector_norm": jax.jit(jnp.linalg.vector_norm, static_argnames=("axis", "keepdims", "ord")),
 }

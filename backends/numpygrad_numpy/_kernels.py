@@ -43,6 +43,12 @@ def sum(x: Raw, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) 
     return _add_reduce(x, axis, dtype, None, keepdims)
 
 
+def mean(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
+    """The sum by the number of elements: 2 us less than the method."""
+    axes = range(x.ndim) if axis is None else axis
+    return _add_reduce(x, axis, None, None, keepdims) / math.prod(x.shape[a] for a in axes)
+
+
 def max(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
     """The ufunc's reduction."""
     return _maximum_reduce(x, axis, None, None, keepdims)
@@ -93,6 +99,13 @@ def add_at(x: Raw, value: Raw, *, key: Any) -> Raw:
         out[key] += value
     else:
         np.add.at(out, key, value)
+    return out
+
+
+def diagonals(x: Raw, *, offset: int) -> Raw:
+    """The method, whose view can be read only, though nothing is wrong with writing to it."""
+    out = x.diagonal(offset, -2, -1)
+    out.flags.writeable = x.flags.writeable
     return out
 
 
@@ -274,6 +287,7 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "clip_both": clip_both,
     "conj": conj,
     "contiguous": contiguous,
+    "diagonals": diagonals,
     "erf": erf,
     "floor_divide": floor_divide,
     "gather": gather,
@@ -282,6 +296,7 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "has_nan": has_nan,
     "log_softmax": log_softmax,
     "max": max,
+    "mean": mean,
     "min": min,
     "ones": ones,
     "permute_dims": permute_dims,

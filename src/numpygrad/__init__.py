@@ -41,9 +41,11 @@ from numpygrad._transforms import grad as grad
 from numpygrad._transforms import jvp as jvp
 from numpygrad._transforms import value_and_grad as value_and_grad
 from numpygrad._transforms import vjp as vjp
+from numpygrad._views import increment_version as increment_version
 from numpygrad.ops.aliases import cumprod as cumprod
 from numpygrad.ops.aliases import cumsum as cumsum
 from numpygrad.ops.aliases import transpose as transpose
+from numpygrad.ops.at import at as at
 from numpygrad.ops.creation import arange as arange
 from numpygrad.ops.creation import array as array
 from numpygrad.ops.creation import asarray as asarray

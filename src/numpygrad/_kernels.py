@@ -71,7 +71,7 @@ def scatter(xp: Any, g: RawArray, *, key: Any, shape: Shape) -> RawArray:
     for occurrence in range(int(xp.max(end - first))):
         place = first + occurrence
         chosen = xp.take(values, xp.clip(place, 0, count - 1))
-        out = out + xp.where(place < end, chosen, 0.0)
+        out = out + xp.where(place < end, chosen, xp.zeros_like(chosen))
     return xp.reshape(out, shape)
 
 
@@ -99,6 +99,20 @@ def add_at(xp: Any, x: RawArray, value: RawArray, *, key: Any) -> RawArray:
     """A copy of `x` with `value` added at `key`, repeats accumulating."""
     region = _positions(xp, key, x.shape, device_of(x)).shape
     return x + xp.scatter(xp.broadcast_to(value, region), key=key, shape=x.shape)
+
+
+def diagonal_key(xp: Any, shape: Shape, offset: int, device: Any) -> tuple[Any, ...]:
+    """The key of the diagonals of matrices."""
+    rows, columns = shape[-2:]
+    first_row, first_column = max(-offset, 0), max(offset, 0)
+    length = max(min(rows - first_row, columns - first_column), 0)
+    starts = (first_row, first_column)
+    return (..., *(xp.arange(start, start + length, device=device) for start in starts))
+
+
+def diagonals(xp: Any, x: RawArray, *, offset: int) -> RawArray:
+    """The diagonals of matrices."""
+    return xp.gather(x, key=diagonal_key(xp, x.shape, offset, device_of(x)))
 
 
 def is_basic(key: Any) -> bool:
@@ -291,6 +305,7 @@ DEFAULTS: dict[str, Callable[..., Any]] = {
     "clip_high": clip_high,
     "clip_low": clip_low,
     "contiguous": contiguous,
+    "diagonals": diagonals,
     "erf": erf,
     "expand_dims": expand_dims,
     "gather": gather,

@@ -18,7 +18,7 @@ Values = np.ndarray[Any, Any]
 REAL_ONLY = frozenset(
     {"atan2", "clip_both", "clip_high", "clip_low", "copysign", "erf", "hypot", "log_softmax"}
     | {"logaddexp", "logsumexp", "max", "maximum", "min", "minimum", "relu", "remainder"}
-    | {"ihfft", "rfft", "rfftn", "sigmoid", "softmax", "softplus", "std"}
+    | {"ihfft", "rfft", "rfftn", "sigmoid", "softmax", "softplus", "std", "var"}
 )
 """Differentiable ops that the standard, or mathematics, defines for real arrays alone."""
 
@@ -108,6 +108,10 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("axis-0", lambda x: npg.cumulative_sum(x, axis=0), (matrix,)),
             ("initial", lambda x: npg.cumulative_sum(x, axis=1, include_initial=True), (matrix,)),
         ],
+        "diagonals": [
+            ("above", lambda x: npg.linalg.diagonal(x, offset=1), ((2, 3, 4),)),
+            ("below", lambda x: x.diagonal(-1), ((3, 2),)),
+        ],
         "expand_dims": [("middle", lambda x: npg.expand_dims(x, axis=1), (matrix,))],
         "flip": [
             ("all", lambda x: npg.flip(x), (matrix,)),
@@ -139,6 +143,7 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("column", npg.matmul, ((2, 2, 3), vector)),
         ],
         "max": _reductions(npg.max),
+        "mean": _reductions(npg.mean),
         "min": _reductions(npg.min),
         "permute_dims": [("three", lambda x: npg.permute_dims(x, (2, 0, 1)), ((2, 3, 4),))],
         "prod": [
@@ -208,6 +213,15 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
         "transfer": [("copy", npg.copy, (matrix,))],
         "tril": [("below", lambda x: npg.tril(x, k=-1), ((2, 3, 3),))],
         "triu": [("above", lambda x: npg.triu(x, k=1), ((3, 3),))],
+        "var": [
+            *_reductions(npg.var),
+            ("correction", lambda x: npg.var(x, axis=1, correction=1), (matrix,)),
+        ],
+        "vecdot": [
+            ("vectors", npg.vecdot, (vector, vector)),
+            ("stacks", npg.vecdot, ((2, 1, 3), (4, 3))),
+            ("axis", lambda a, b: npg.vecdot(a, b, axis=-2), ((3, 2), (3, 2))),
+        ],
         "where": [("broadcast", _where, (matrix, vector))],
         **_transforms(),
     }

@@ -227,6 +227,7 @@ Layout: TypeAlias = "np.ndarray[Any, Any]"
 
 LAYOUTS: dict[str, Callable[..., Layout]] = {
     "broadcast_to": np.broadcast_to,
+    "diagonals": lambda layout, offset: np.diagonal(layout, offset, -2, -1),
     "expand_dims": np.expand_dims,
     "flip": np.flip,
     "permute_dims": np.transpose,

@@ -15,14 +15,14 @@ from typing import Any
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
 from numpygrad._dispatch import as_arrays, convert, record
-from numpygrad._kernels import is_basic
+from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE
 from numpygrad._storage import View, attach_view, region_of, storage_of
 from numpygrad.errors import DerivativeError, DTypeError, ShapeError, VersionError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.elementwise import negative
-from numpygrad.ops.indexing import add_at, as_raw_key, put, region_shape, select
+from numpygrad.ops.indexing import add_at, as_raw_key, diagonals, put, region_shape, select
 from numpygrad.ops.manipulation import broadcast_to, reshape, undo
 from numpygrad.typing import Key
 
@@ -59,6 +59,28 @@ def refresh(x: Array) -> None:
         if op is not None and parent._node is not None:
             record(op, x, (parent,), alias.params)
     alias.storage.views.append(weakref.ref(x))
+
+
+def increment_version(x: Array) -> None:
+    """Say that `x` was written to where numpygrad cannot see it, through `x.numpy()` or `x.data`.
+
+    What backward had saved of it is then known to be overwritten, and raises instead of giving a
+    wrong gradient.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> x = npg.array([1.0, 2.0], requires_grad=True)
+    >>> y = npg.sin(x).sum()
+    >>> x.numpy()[0] = 5.0
+    >>> npg.increment_version(x)
+    >>> try:
+    ...     y.backward()
+    ... except npg.errors.VersionError as error:
+    ...     print(str(error).partition(" (")[0])
+    sin: its saved x
+    """
+    storage_of(x).log_write("increment_version", tick(), region_of(x))
 
 
 def write(x: Array, key: Key, value: Operand) -> None:
@@ -284,8 +306,8 @@ def _write_memory(x: Array, key: Any, value: Array) -> None:
         view, parent = x._alias, x._alias.parent
         if view.function is detach:
             parent._data = x._data
-        elif view.function is select:
-            parent._data = backend.assign(parent._data, view.params["key"], x._data)
+        elif view.function in _PARTS:
+            parent._data = backend.assign(parent._data, _key_of(view, parent), x._data)
         else:
             with _modes.no_grad():
                 value = undo(view.function, wrap(x._data, x._type), parent.shape, view.params)
@@ -323,15 +345,26 @@ def _record_outwards(x: Array, node: Node) -> None:
     x._node = node
     while isinstance(x._alias, View):
         view, parent = x._alias, x._alias.parent
-        if view.function is select:
+        if view.function in _PARTS:
             operands = (_snapshot(parent), _snapshot(x))
-            parent._node = _node_of(put, parent, operands, {"key": view.params["key"]})
+            parent._node = _node_of(put, parent, operands, {"key": _key_of(view, parent)})
         else:
             with _modes.enable_grad():
                 whole = undo(view.function, _snapshot(x), parent.shape, view.params)
             parent._node = whole._node
         x = parent
 
+
+def _key_of(view: View, parent: Array) -> Any:
+    """The key in `parent` of what a view of a part of it shows."""
+    if view.function is select:
+        return view.params["key"]
+    xp = parent._type.xp
+    return diagonal_key(xp, parent.shape, view.params["offset"], device_of(parent._data))
+
+
+_PARTS = (select, diagonals)
+"""Views that do not show all elements."""
 
 _TERMS: dict[str, Callable[[Array], Array]] = {"add": lambda x: x, "subtract": negative}
 """In-place operators that add a term, and the term."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 import numpygrad as npg
-from numpygrad import _backend
+from numpygrad import _backend, _modes
 from numpygrad._array import Array
+from numpygrad._node import RELEASED, Node
 from numpygrad._samples import REAL_ONLY, Sample, samples
 from numpygrad._transforms import jvp, leaves_of, rebuilt, vjp
+from numpygrad.errors import VersionError
 
-__all__ = ["REAL_ONLY", "Sample", "check_backend", "check_grads", "samples"]
+__all__ = ["REAL_ONLY", "Sample", "check_backend", "check_grads", "guard_saved", "samples"]
 
 
 def check_grads(
@@ -172,6 +176,83 @@ def _tangent_of(function: Callable[..., Any], tangents: Sequence[Array]) -> Call
             return jvp(function, args, tangents)[1]
 
     return tangent
+
+
+class guard_saved(_modes.Watching):
+    """A context in which backward looks whether what ops saved is still what it was.
+
+    Versions tell of writes that numpygrad makes. Those made into raw memory, through `x.numpy()`,
+    `x.data` or an ndarray shared with `asarray`, only a checksum can tell: it is taken when an op
+    is recorded, and again before each backward pass. For looking for errors; every saved value is
+    read twice.
+
+    Raises
+    ------
+    VersionError
+        In `backward()`, that names the op and what it saved.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> from numpygrad.testing import guard_saved
+    >>> x = npg.array([1.0, 2.0], requires_grad=True)
+    >>> with guard_saved():
+    ...     y = npg.sin(x)
+    ...     x.numpy()[0] = 5.0
+    ...     try:
+    ...         y.sum().backward()
+    ...     except npg.errors.VersionError as error:
+    ...         print(str(error).partition(" (")[0])
+    sin: its saved x
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sums: WeakKeyDictionary[Node, list[int]] = WeakKeyDictionary()
+
+    def recorded(self, node: Node) -> None:
+        """Take the checksums of what a node saved."""
+        self._sums[node] = [_checksum(node, data) for _, data in _saved(node)]
+
+    def before_sweep(self, root: Node, seed: Array) -> None:
+        """Compare them, of all nodes behind the root."""
+        seen, todo = {root}, [root]
+        while todo:
+            node = todo.pop()
+            new = {parent for parent in node.parents if parent is not None} - seen
+            seen |= new
+            todo += new
+            for (name, data), before in zip(_saved(node), self._sums.get(node, ()), strict=False):
+                if _checksum(node, data) != before and not _told(node):
+                    raise VersionError(
+                        f"{node.op.name if node.op else ''}: its saved {name} (shape {data.shape}) "
+                        "was changed since without numpygrad's knowledge: a write through "
+                        "x.numpy(), x.data or shared memory. Copy the array before writing there, "
+                        "or say so with npg.increment_version(x)"
+                    )
+
+
+def _saved(node: Node) -> list[tuple[str, Any]]:
+    """What a node saved, by name; nothing once it is released."""
+    if node.op is None or node.op.is_part or node.input1 is RELEASED:
+        return []
+    names = node.op.arrays if not node.op.variadic else [node.op.arrays[0]] * len(node.inputs)
+    found = [(name, x._data) for name, x in zip(names, node.inputs, strict=True) if x is not None]
+    plan = node.op.plan(() if node.op.variadic else tuple(p is not None for p in node.parents))
+    if plan.output:
+        outputs = node.output if node.op.outputs else (node.output,)
+        found += [("output", data) for data in outputs]
+    return found
+
+
+def _told(node: Node) -> bool:
+    """Whether the version of a saved value says that it was written to: then backward will."""
+    aliases = [x._alias for x in node.inputs if x is not None and x._alias is not None]
+    return any(alias.storage.written > node.sequence for alias in aliases)
+
+
+def _checksum(node: Node, data: Any) -> int:
+    return zlib.crc32(np.ascontiguousarray(node.type.backend.to_numpy(data)).tobytes())
 
 
 def check_backend(name: str) -> None:

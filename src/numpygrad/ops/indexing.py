@@ -13,7 +13,7 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, new
 from numpygrad._dispatch import apply, apply_one, as_array, promoted
-from numpygrad._kernels import device_of, is_basic
+from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
 from numpygrad._storage import View, storage_of
@@ -146,14 +146,19 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
 
 
 def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """The elements whose indices in `axis1` and `axis2` differ by `offset`, as a new last axis."""
-    rows, columns = x.shape[axis1], x.shape[axis2]
-    length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
-    steps = np.arange(length)
-    matrices = moveaxis(x, (axis1, axis2), (-2, -1))
-    return matrices[
-        ..., cast("Array", steps - min(offset, 0)), cast("Array", steps + max(offset, 0))
-    ]
+    """The elements whose indices in `axis1` and `axis2` differ by `offset`; a view.
+
+    They are a new last axis.
+    """
+    axes = tuple(normalized_axis("diagonal", axis, x.ndim) for axis in (axis1, axis2))
+    if axes != (x.ndim - 2, x.ndim - 1):
+        x = moveaxis(x, axes, (-2, -1))
+    return apply_one(diagonals, x, offset=offset)
+
+
+def diagonals(x: Array, /, *, offset: int) -> Array:
+    """The diagonals of matrices; a view."""
+    return apply_one(diagonals, x, offset=offset)
 
 
 def _integer_array(name: str, x: Array, indices: Any) -> Array:
@@ -308,6 +313,15 @@ linear(
     lambda g: g,
     lambda xp, g, key: xp.gather(g, key=key),
     dtype="own",
+)
+linear(
+    diagonals,
+    lambda xp, g, x_shape, offset: xp.scatter(
+        g, key=diagonal_key(xp, x_shape, offset, device_of(g)), shape=x_shape
+    ),
+    dtype="own",
+    view=True,
+    masks=True,
 )
 linear(
     put,

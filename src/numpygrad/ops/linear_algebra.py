@@ -9,9 +9,7 @@ from numpygrad._array import Array
 from numpygrad._dispatch import apply, as_array, promoted, require_broadcast
 from numpygrad._op import linear
 from numpygrad.errors import ShapeError
-from numpygrad.ops.elementwise import conj
 from numpygrad.ops.manipulation import (
-    broadcast_arrays,
     expand_dims,
     moveaxis,
     normalized_axes,
@@ -19,7 +17,6 @@ from numpygrad.ops.manipulation import (
     reshape,
     squeeze,
 )
-from numpygrad.ops.statistical import sum
 
 
 def matmul(x1: Array, x2: Array, /) -> Array:
@@ -95,13 +92,23 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
         raise ShapeError(
             f"vecdot() over axis {axis} of shapes {x1.shape} and {x2.shape}: lengths differ"
         )
-    x1, x2 = broadcast_arrays(moveaxis(x1, axis, -1), moveaxis(x2, axis, -1))
-    product = conj(x1) * x2 if x1._type.is_complex else x1 * x2
-    return sum(product, axis=-1, dtype=None if x1._type.is_floating else x1.dtype)
+    if axis != -1:
+        x1, x2 = moveaxis(x1, axis, -1), moveaxis(x2, axis, -1)
+    try:
+        return apply(vecdot, x1, x2)
+    except (ValueError, TypeError):
+        require_broadcast("vecdot", x1.shape[:-1], x2.shape[:-1], of=(x1.shape, x2.shape))
+        raise
 
 
 linear(
     matmul,
     lambda xp, g, x2: xp.matmul(g, xp.matrix_transpose(x2)),
     lambda xp, g, x1: xp.matmul(xp.matrix_transpose(x1), g),
+)
+# The adjoint of x1 -> sum(conj(x1) x2) is g -> conj(g) x2: it is linear over the reals alone.
+linear(
+    vecdot,
+    lambda xp, g, x2: xp.conj(g[..., None] * x2),
+    lambda xp, g, x1: g[..., None] * xp.conj(x1),
 )

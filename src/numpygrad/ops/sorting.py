@@ -18,8 +18,13 @@ def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bo
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """`x` sorted along `axis`. The derivative goes to the elements selected, at ties in order."""
+    x = as_array("sort", x)
+    if x._node is None:
+        axis = normalized_axis("sort", axis, x.ndim)
+        return apply_one(sort, x, axis=axis, descending=descending, stable=stable)
     order = argsort(x, axis=axis, descending=descending, stable=stable)
     return take_along_axis(x, order, axis=axis)
 
 
 discrete(argsort, kinds=REAL_KINDS)
+discrete(sort, kinds=REAL_KINDS)  # of untracked arrays; of others it is composed of two ops

@@ -12,14 +12,13 @@ from numpygrad._kernels import device_of, holds, unreduce
 from numpygrad._op import POSITIVE, REAL_KINDS, linear, nonlinear
 from numpygrad.errors import DTypeError
 from numpygrad.ops.data_types import astype
-from numpygrad.ops.elementwise import square
 from numpygrad.ops.manipulation import (
     inverse_order,
     nonempty_axes,
     normalized_axes,
     normalized_axis,
 )
-from numpygrad.typing import Axis, DTypeLike
+from numpygrad.typing import Axis, DTypeLike, Shape
 
 
 def _accumulated(x: Array, dtype: DTypeLike | None) -> Array:
@@ -100,12 +99,14 @@ def min(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def mean(x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The mean over `axis`; NaN of no elements."""
     x = as_array("mean", x)
-    x = _as_floating(x)
-    return sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
+    if not x._type.is_floating:
+        x = _as_floating(x)
+    axes = normalized_axes("mean", axis, x.ndim)
+    return apply_one(mean, x, axis=axes, keepdims=keepdims)
 
 
-def _count(x: Array, axis: Axis) -> int:
-    return math.prod(x.shape[a] for a in normalized_axes("mean", axis, x.ndim))
+def _count(shape: Shape, axes: tuple[int, ...]) -> int:
+    return math.prod(shape[a] for a in axes)
 
 
 def prod(
@@ -157,15 +158,19 @@ def var(
     """The variance over `axis`, of `n - correction` degrees of freedom."""
     x = as_array("var", x)
     x = _real_floating("var", x)
-    deviation = x - mean(x, axis=axis, keepdims=True)
-    freedom = _freedom(_count(x, axis), correction)
-    return sum(square(deviation), axis=axis, keepdims=keepdims) / freedom
+    axes = normalized_axes("var", axis, x.ndim)
+    return apply_one(var, x, axis=axes, correction=correction, keepdims=keepdims)
 
 
 def _real_floating(name: str, x: Array) -> Array:
     if x._type.is_complex:
         raise DTypeError(f"{name}() takes real arrays, got {x.dtype}; use npg.abs(x - npg.mean(x))")
     return _as_floating(x)
+
+
+def _reciprocal(count: int) -> float:
+    """`1 / count`; of no elements there is no cotangent to multiply."""
+    return 1 / count if count else 0.0
 
 
 def _freedom(count: int, correction: float) -> float:
@@ -239,8 +244,20 @@ def _cumulative_sum_transpose(xp: Any, g: Any, axis: int, include_initial: bool)
     return _reversed_sum(xp, g, axis)
 
 
+def _var_pull(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
+    deviation = x - xp.mean(x, axis=axis, keepdims=True)
+    freedom = _freedom(_count(x.shape, axis), correction)
+    return unreduce(xp, g, x.shape, axis, keepdims) * deviation * (2.0 / freedom)
+
+
+def _var_push(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
+    deviation = x - xp.mean(x, axis=axis, keepdims=True)
+    freedom = _freedom(_count(x.shape, axis), correction)
+    return xp.sum(deviation * g, axis=axis, keepdims=keepdims) * (2.0 / freedom)
+
+
 def _std_pull(xp: Any, g: Any, x: Any, y: Any, axis: Any, correction: float, keepdims: bool) -> Any:
-    count = math.prod(x.shape[a] for a in axis)
+    count = _count(x.shape, axis)
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
     scale = unreduce(xp, y, x.shape, axis, keepdims) * _freedom(count, correction)
     slope = xp.where(scale == 0, 0.0, deviation / xp.where(scale == 0, 1.0, scale))
@@ -280,6 +297,12 @@ nonlinear(
     dtype="promote",
     domain=POSITIVE,
 )
+linear(
+    mean,
+    lambda xp, g, x_shape, axis, keepdims: (
+        unreduce(xp, g, x_shape, axis, keepdims) * _reciprocal(_count(x_shape, axis))
+    ),
+)
 nonlinear(
     std,
     _std_pull,
@@ -288,3 +311,4 @@ linear(
     sum,
     lambda xp, g, x_shape, axis, keepdims: unreduce(xp, g, x_shape, axis, keepdims),
 )
+nonlinear(var, _var_pull, jvp=_var_push)
