@@ -151,6 +151,29 @@ def _squeeze(draw: Draw) -> Call:
     return Call((draw.array(),), {"axis": axis})
 
 
+def _cross(draw: Draw) -> Call:
+    shape = (draw.integer(0, 3), 3)
+    return Call((draw.array(shape), draw.array(shape, related_dtype(draw.rng, draw.dtype))))
+
+
+def _finite(draw: Draw) -> Call:
+    """Without special values, where array-api-strict follows NumPy and not the standard.
+
+    The official suite has them.
+    """
+    arrays = []
+    for _ in draw.function.required:
+        x = array(draw.rng, draw.dtype, draw.shape, special=False)
+        arrays.append(np.where(x == 0, np.ones_like(x), x))
+    return Call(tuple(arrays))
+
+
+def _with_tolerance(draw: Draw) -> Call:
+    """Matrices with elements, of which array-api-strict has no rank otherwise."""
+    x = draw.array((2, draw.integer(1, 3), draw.integer(1, 3)))
+    return Call((x,), {} if draw.flag() else {"rtol": 0.01})
+
+
 def _diff(draw: Draw) -> Call:
     axis = draw.axis()
     axis = 0 if axis not in range(-len(draw.shape), len(draw.shape)) else axis
@@ -165,6 +188,11 @@ def _full(draw: Draw) -> Call:
     shape = choose(draw.rng, (draw.shape, draw.integer(0, 3)))
     kwargs = {} if draw.flag() else {"dtype": np.dtype(draw.dtype)}
     return Call((shape, scalar(draw.rng, draw.kind)), kwargs)
+
+
+def _isin(draw: Draw) -> Call:
+    """Without `invert`, which array-api-strict 2.6 takes and does not look at."""
+    return Call((draw.array(), draw.array((draw.integer(0, 5),))))
 
 
 def _isdtype(draw: Draw) -> Call:
@@ -386,15 +414,21 @@ TOGETHER: dict[str, Callable[[Draw], Call]] = {
     "astype": _astype,
     "broadcast_to": _broadcast_to,
     "concat": _concat,
+    "cross": _cross,
     "diff": _diff,
     "expand_dims": _expand_dims,
+    "expm1": _finite,
+    "floor_divide": _finite,
     "full": _full,
     "isdtype": _isdtype,
+    "isin": _isin,
     "linspace": _linspace,
     "matmul": _matmul,
+    "matrix_rank": _with_tolerance,
     "meshgrid": _meshgrid,
     "moveaxis": _moveaxis,
     "permute_dims": _permute_dims,
+    "pinv": _with_tolerance,
     "repeat": _repeat,
     "reshape": _reshape,
     "result_type": _result_type,

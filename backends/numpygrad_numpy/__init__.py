@@ -38,6 +38,8 @@ def _accumulate(total: Raw, g: Raw, owned: bool) -> Raw:
 
 
 def _add_at(buffer: Raw, key: Any, g: Raw) -> Raw:
+    if not isinstance(buffer, np.ndarray):  # the sum of two 0-d arrays
+        buffer = np.asarray(buffer)
     if is_basic(key):
         buffer[key] += g
     else:

@@ -212,7 +212,7 @@ def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]
         node.parent1, node.parent2 = x1._node, x2._node
         node.input1 = x1 if plan.inputs[0] else None
         node.input2 = x2 if plan.inputs[1] else None
-        fits = x1._data.shape == shape and x2._data.shape == shape
+        fits = x1._data.shape == shape and x2._data.shape == shape and not op.in_region
     elif op.variadic:
         node.parent1 = tuple([x._node for x in operands])
         plan = op.plan(())

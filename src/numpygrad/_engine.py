@@ -216,7 +216,7 @@ class Sweep:
                     continue
                 held = held_by.get(sequence)
                 if sparse and held is not None and held[2] and backend.add_at:
-                    backend.add_at(held[1], node.params["key"], g)
+                    held[1] = backend.add_at(held[1], node.params["key"], g)
                     continue
                 contribution = pulls[i](node, g)
                 if not fits and contribution.shape != parent.shape:

@@ -112,6 +112,7 @@ class Op:
         "function",
         "holomorphic",
         "hooked",
+        "in_region",
         "is_complex",
         "is_part",
         "is_plain",
@@ -169,6 +170,7 @@ class Op:
         self.hooked = False
         self._hooked: Op | None = None
         self.arrays, self.parameters, self.variadic = _operands(function)
+        self.in_region = "key" in self.parameters
         self.domain = (domain,) * len(self.arrays) if isinstance(domain, Domain) else tuple(domain)
         self._plans: dict[tuple[bool, ...], Plan] = {}
         self._pulls: dict[Mode, tuple[Pull | None, ...]] = {}

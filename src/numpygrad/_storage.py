@@ -60,9 +60,10 @@ class Write(NamedTuple):
 class Storage:
     """One memory region: the clock of its last write, its version, log of writes and live aliases.
 
-    `views` are those that are up to date; a write takes from the others what is no longer true, and
-    they are derived again when that is asked for. So a write costs nothing for views that nobody
-    looks at. `independent` are aliases with a history of their own: detached ones, and leaves.
+    `views` are those whose node is up to date and `valued`, on an immutable backend, those whose
+    data is; a write takes from the others what is no longer true, and it is derived again when that
+    is asked for. So a write costs nothing for views that nobody looks at. `independent` are aliases
+    with a history of their own: detached ones, and leaves.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class Storage:
         "log",
         "prune_at",
         "root",
+        "valued",
         "version",
         "views",
         "written",
@@ -85,6 +87,7 @@ class Storage:
         self.log: list[Write] = []
         self.root = weakref.ref(root)
         self.views: list[weakref.ref[Array]] = []
+        self.valued: list[weakref.ref[Array]] = []
         self.independent: list[weakref.ref[Array]] = []
         self.prune_at = 64
 
@@ -95,13 +98,17 @@ class Storage:
 
     def add_view(self, view: Array) -> None:
         """Remember a view that is up to date."""
-        self.views.append(weakref.ref(view))
+        reference = weakref.ref(view)
+        self.views.append(reference)
+        if not view._type.backend.mutable:
+            self.valued.append(reference)
         if len(self.views) > self.prune_at:
             self.prune()
 
     def prune(self) -> None:
         """Forget views that are gone; so often that it costs a constant for each view made."""
         self.views = [ref for ref in self.views if ref() is not None]
+        self.valued = [ref for ref in self.valued if ref() is not None]
         self.prune_at = 2 * len(self.views) + 64
 
     def add_independent(self, alias: Array) -> None:
@@ -110,24 +117,28 @@ class Storage:
         self.independent.append(weakref.ref(alias))
 
     def live_aliases(self) -> list[Array]:
-        """The views that are up to date, and the aliases with a history of their own."""
-        return [x for ref in (*self.views, *self.independent) if (x := ref()) is not None]
+        """The root, and the aliases with a history of their own."""
+        return [x for ref in (self.root, *self.independent) if (x := ref()) is not None]
 
-    def outdate(self, *, data_but: list[Array] | None, nodes_but: list[Array] | None) -> None:
-        """Take data, nodes or both from all views but those named, to be derived when asked for."""
+    def outdate_data(self, kept: list[Array]) -> None:
+        """Take the data of all views but those `kept`."""
+        known, self.valued = self.valued, []
+        for ref in known:
+            view = ref()
+            if view is not None and any(view is x for x in kept):
+                self.valued.append(ref)
+            elif view is not None:
+                del view._data
+
+    def outdate_nodes(self, kept: list[Array]) -> None:
+        """Take the nodes of all views but those `kept`."""
         known, self.views = self.views, []
         for ref in known:
             view = ref()
-            if view is None:
-                continue
-            old_data = data_but is not None and not any(view is x for x in data_but)
-            old_node = nodes_but is not None and not any(view is x for x in nodes_but)
-            if old_data:
-                del view._data
-            if old_node:
-                del view._node
-            if not (old_data or old_node):
+            if view is not None and any(view is x for x in kept):
                 self.views.append(ref)
+            elif view is not None:
+                del view._node
 
     def log_write(self, name: str, stamp: int, region: Region | None = None) -> None:
         """Note a completed write that began when the clock stood at `stamp`.

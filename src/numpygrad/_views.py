@@ -46,19 +46,25 @@ def refresh(x: Array) -> None:
     assert isinstance(alias, View)  # noqa: S101 (writes take from views alone)
     parent, function = alias.parent, alias.function
     op = TABLE.get(function)
-    try:
-        object.__getattribute__(x, "_data")
-    except AttributeError:
+    reference = weakref.ref(x)
+    if not _has(x, "_data"):
         x._data = parent._data
         if op is not None:
             x._data = getattr(x._type.xp, op.name)(parent._data, **alias.params)
-    try:
-        object.__getattribute__(x, "_node")
-    except AttributeError:
+        alias.storage.valued.append(reference)
+    if not _has(x, "_node"):
         x._node = None
         if op is not None and parent._node is not None:
             record(op, x, (parent,), alias.params)
-    alias.storage.views.append(weakref.ref(x))
+        alias.storage.views.append(reference)
+
+
+def _has(x: Array, slot: str) -> bool:
+    try:
+        object.__getattribute__(x, slot)
+    except AttributeError:
+        return False
+    return True
 
 
 def increment_version(x: Array) -> None:
@@ -220,7 +226,8 @@ def _is_recorded(x: Array, value: Array) -> bool:
         return False
     if value._node is not None:
         return True
-    return x._node is not None and not any(map(_is_leaf, _chain(x)))
+    chain = _chain(x)
+    return any(a._node is not None for a in chain) and not any(map(_is_leaf, chain))
 
 
 def _chain(x: Array) -> list[Array]:
@@ -265,7 +272,8 @@ def _private(x: Array) -> Array:
 
 def _require_recordable(x: Array, name: str) -> None:
     """Refuse a write that cannot be part of the graph, before anything changes."""
-    aliases = [*_chain(x), *storage_of(x).live_aliases()]
+    chain = _chain(x)
+    aliases = [*chain, *storage_of(x).live_aliases()]
     if any(map(_is_leaf, aliases)):
         raise VersionError(
             f"in-place {name} of a tracked value into a leaf that requires grad: the leaf's own "
@@ -277,6 +285,9 @@ def _require_recordable(x: Array, name: str) -> None:
             f"in-place {name} under recording into an array with a detached alias is not "
             "supported; write under no_grad(), or into a copy"
         )
+    for view, parent in zip(chain[-2::-1], chain[:0:-1], strict=True):
+        if view._node is None and parent._node is not None:  # a view made under no_grad()
+            del view._node
 
 
 def _refuse_read_only(x: Array) -> None:
@@ -327,11 +338,10 @@ def _complete(
     owner = x if owner is None else owner
     if node is not None:
         _record_outwards(owner, node)
-    if node is not None or not mutable:
-        storage.outdate(
-            data_but=None if mutable else _chain(x),
-            nodes_but=None if node is None else _chain(owner),
-        )
+    if not mutable:
+        storage.outdate_data(_chain(x))
+    if node is not None:
+        storage.outdate_nodes(_chain(owner))
     region = None
     if key is ...:
         region = region_of(x)
