@@ -16,6 +16,7 @@ GROUPS = {
     "mlp": "mlp",
     "transformer": "transformer",
     "runge_kutta": "runge_kutta",
+    "writes": "writes",
     "long_chain": "long_chain",
     "memory": "memory",
     "import": "import_time",

@@ -29,7 +29,10 @@ def block_of(key: Any, shape: tuple[int, ...]) -> Block | None:
     """The block that a key of ints, `...`, `None` and slices selects; `None` if it is no block."""
     parts = key if type(key) is tuple else (key,)
     taken = sum(part is not None and part is not ... for part in parts)
-    if ... not in parts:
+    ellipses = sum(part is ... for part in parts)
+    if ellipses > 1:
+        return None  # the general way says what is wrong
+    if not ellipses:
         parts = (*parts, ...)
     starts: list[int] = []
     sizes: list[int] = []

@@ -831,7 +831,8 @@ class Array:
 
     def sort(self, axis: int = -1) -> Array:
         """Sort in place along `axis`; returns the array. `numpygrad.sort` gives a new one."""
-        self[...] = numpygrad.sort(self, axis=axis)
+        before = self if self._node is None else numpygrad._views.private(self)
+        self[...] = numpygrad.sort(before, axis=axis)
         return self
 
     # Elementwise

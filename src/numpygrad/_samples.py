@@ -18,7 +18,7 @@ Values = np.ndarray[Any, Any]
 REAL_ONLY = frozenset(
     {"atan2", "clip_both", "clip_high", "clip_low", "copysign", "erf", "hypot", "log_softmax"}
     | {"logaddexp", "logsumexp", "max", "maximum", "min", "minimum", "relu", "remainder"}
-    | {"ihfft", "rfft", "rfftn", "sigmoid", "softmax", "softplus", "std", "var"}
+    | {"ihfft", "rfft", "rfftn", "sigmoid", "softmax", "softplus", "sort", "std", "var"}
 )
 """Differentiable ops that the standard, or mathematics, defines for real arrays alone."""
 
@@ -184,6 +184,10 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("slices", lambda x: x[::-1, 1:], (matrix,)),
             ("new-axis", lambda x: x[None, ..., 0], (matrix,)),
             ("element", lambda x: x[0, 1], (matrix,)),
+        ],
+        "sort": [
+            ("last", lambda x: npg.sort(x), (matrix,)),
+            ("descending", lambda x: npg.sort(x, axis=0, descending=True), ((3, 2),)),
         ],
         "softmax": [
             ("last", lambda x: npg.softmax(x), (matrix,)),

@@ -139,7 +139,7 @@ def update(x: Array, name: str, other: Operand) -> Array:
         # What the op saves must stay as it is now.
         shared = operand is x or _shares(x, operand)
         result = _result(
-            x, name, _private(x) if recorded else x, _private(operand) if shared else operand
+            x, name, private(x) if recorded else x, private(operand) if shared else operand
         )
     _write_memory(x, ..., result)
     _complete(x, ..., f"i{name}", stamp, result._node if recorded else None)
@@ -182,9 +182,9 @@ def _updated_node(x: Array, name: str, operand: Array) -> Node:
     """The node of an in-place arithmetic op; of what will be overwritten, its rules get copies."""
     op = BY_NAME[name]
     plan = op.plan((x._node is not None, operand._node is not None))
-    old = _private(x) if plan.inputs[0] else _snapshot(x)
+    old = private(x) if plan.inputs[0] else _snapshot(x)
     if plan.inputs[1] and (operand is x or _shares(x, operand)):
-        operand = _private(operand)
+        operand = private(operand)
     return _node_of(op.function, x, (old, operand), {})
 
 
@@ -227,7 +227,9 @@ def _is_recorded(x: Array, value: Array) -> bool:
     if value._node is not None:
         return True
     chain = _chain(x)
-    return any(a._node is not None for a in chain) and not any(map(_is_leaf, chain))
+    detached = [i for i, a in enumerate(chain) if _is_detached(a)]
+    own = chain[: detached[0] + 1] if detached else chain  # what is beyond is another history
+    return any(a._node is not None for a in own) and not any(map(_is_leaf, own))
 
 
 def _chain(x: Array) -> list[Array]:
@@ -262,7 +264,7 @@ def _snapshot(x: Array) -> Array:
     return out
 
 
-def _private(x: Array) -> Array:
+def private(x: Array) -> Array:
     """A snapshot in memory of its own, for an op to save."""
     out = _snapshot(x)
     if x._type.backend.mutable:
@@ -274,17 +276,17 @@ def _require_recordable(x: Array, name: str) -> None:
     """Refuse a write that cannot be part of the graph, before anything changes."""
     chain = _chain(x)
     aliases = [*chain, *storage_of(x).live_aliases()]
+    if any(map(_is_detached, aliases)):
+        raise DerivativeError(
+            f"in-place {name} under recording into an array with a detached alias is not "
+            "supported; write under no_grad(), or into a copy"
+        )
     if any(map(_is_leaf, aliases)):
         raise VersionError(
             f"in-place {name} of a tracked value into a leaf that requires grad: the leaf's own "
             "value would be lost. Write into a copy, as in x = x + 0, or under no_grad()"
         )
     _refuse_read_only(x)
-    if any(map(_is_detached, aliases)):
-        raise DerivativeError(
-            f"in-place {name} under recording into an array with a detached alias is not "
-            "supported; write under no_grad(), or into a copy"
-        )
     for view, parent in zip(chain[-2::-1], chain[:0:-1], strict=True):
         if view._node is None and parent._node is not None:  # a view made under no_grad()
             del view._node

@@ -264,7 +264,7 @@ def _take_key(axis: int, indices: Any) -> tuple[Any, ...]:
     return (*(slice(None),) * axis, indices)
 
 
-def _along_key(xp: Any, shape: Shape, indices: Any, axis: int) -> tuple[Any, ...]:
+def along_key(xp: Any, shape: Shape, indices: Any, axis: int) -> tuple[Any, ...]:
     """The index arrays that pick what `take_along_axis` picks."""
     return tuple(
         indices
@@ -343,7 +343,7 @@ linear(
 linear(
     take_along_axis,
     lambda xp, g, x_shape, indices, axis: xp.scatter(
-        g, key=_along_key(xp, x_shape, indices, axis), shape=x_shape
+        g, key=along_key(xp, x_shape, indices, axis), shape=x_shape
     ),
     None,
     dtype="own",
