@@ -204,8 +204,8 @@ def test_a_wrong_rule_is_found() -> None:
             with _wrong(op, i):
                 if not any(_fails(s) for s in SMALL if s.op is op):
                     unnoticed.append((op.name, i))
-    # Real and imaginary parts, and conjugates, of real arrays do not come to their rules; and what a
-    # write leaves of a cotangent is zeroed by the engine itself, but when that is recorded.
+    # Real and imaginary parts, and conjugates, of real arrays do not come to their rules; and what
+    # a write leaves of a cotangent is zeroed by the engine itself, but when that is recorded.
     expected = {("conj", 0), ("imag", 0), ("real", 0), ("copysign", 1), ("cast", 0), ("put", 0)}
     assert set(unnoticed) <= expected
 
