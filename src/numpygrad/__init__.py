@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math as _math
+import typing as _typing
 
 from numpy import bool as bool
 from numpy import complex64 as complex64
@@ -20,10 +21,8 @@ from numpy import uint64 as uint64
 
 from numpygrad import _views as _views
 from numpygrad import errors as errors
-from numpygrad import fft as fft
 from numpygrad import linalg as linalg
 from numpygrad import ops as ops
-from numpygrad import random as random
 from numpygrad._anomaly import detect_anomaly as detect_anomaly
 from numpygrad._array import Array as Array
 from numpygrad._backend import Backend as Backend
@@ -191,6 +190,22 @@ from numpygrad.ops.statistical import var as var
 from numpygrad.ops.utility import all as all
 from numpygrad.ops.utility import any as any
 from numpygrad.ops.utility import diff as diff
+
+if _typing.TYPE_CHECKING:
+    from numpygrad import fft as fft
+    from numpygrad import random as random
+
+
+def __getattr__(name: str) -> _typing.Any:
+    """The modules that are imported when first used."""
+    if name in ("fft", "random"):
+        return __import__(f"numpygrad.{name}", fromlist=[name])
+    raise AttributeError(f"module 'numpygrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "fft", "random"})
+
 
 Tensor = Array
 """The same class under its other name."""

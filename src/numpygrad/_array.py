@@ -165,7 +165,7 @@ def _method(name: str) -> UnaryMethod:
     """A function of one array as a method."""
 
     def method(self: Array) -> Array:
-        result: Array = numpygrad.__dict__[name](self)
+        result: Array = vars(numpygrad)[name](self)
         return result
 
     method.__name__ = method.__qualname__ = name

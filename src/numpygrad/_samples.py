@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 import numpygrad as npg
+import numpygrad.fft  # whose rows are in the table once it is imported
 from numpygrad._array import Array
 from numpygrad._op import BY_NAME, REAL, Domain, Op
 from numpygrad.typing import Shape

@@ -53,10 +53,16 @@ def refresh(x: Array) -> None:
             x._data = getattr(x._type.xp, op.name)(parent._data, **alias.params)
         alias.storage.valued.append(reference)
     if not _has(x, "_node"):
-        x._node = None
-        if op is not None and parent._node is not None:
-            record(op, x, (parent,), alias.params)
+        _derive_node(x, parent, alias)
         alias.storage.views.append(reference)
+
+
+def _derive_node(x: Array, parent: Array, alias: View) -> None:
+    """Give a view the node that its parent's gives it."""
+    op = TABLE.get(alias.function)
+    x._node = None
+    if op is not None and parent._node is not None:
+        record(op, x, (parent,), alias.params)
 
 
 def _has(x: Array, slot: str) -> bool:
@@ -288,8 +294,8 @@ def _require_recordable(x: Array, name: str) -> None:
         )
     _refuse_read_only(x)
     for view, parent in zip(chain[-2::-1], chain[:0:-1], strict=True):
-        if view._node is None and parent._node is not None:  # a view made under no_grad()
-            del view._node
+        if view._node is None and isinstance(view._alias, View):  # it was made under no_grad()
+            _derive_node(view, parent, view._alias)
 
 
 def _refuse_read_only(x: Array) -> None:
