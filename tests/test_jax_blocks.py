@@ -1,4 +1,4 @@
-"""Blocks read and written by compiled kernels on JAX: the right elements, in nobody else's buffer."""
+"""Blocks read and written by compiled kernels on JAX: the right ones, in no other's buffer."""
 
 from __future__ import annotations
 

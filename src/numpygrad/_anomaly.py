@@ -16,6 +16,7 @@ from numpygrad._node import RELEASED, Node, Parts
 from numpygrad._op import Mode
 from numpygrad.errors import AnomalyError, VersionError
 
+OUTSIDE = "code outside of detect_anomaly()"
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -23,8 +24,8 @@ class detect_anomaly(_modes.Watching):
     """A context in which backward names the op, and the line of code, that made the first NaN.
 
     Both the ops and `backward()` must run inside it. Each backward pass is first made step by step,
-    so it takes more than twice as long: for looking for errors only. A `VersionError` names the
-    line too.
+    so it takes more than twice as long: for looking for errors only. A `VersionError` names
+    the lines of both ops.
 
     Raises
     ------
@@ -47,10 +48,15 @@ class detect_anomaly(_modes.Watching):
     def __init__(self) -> None:
         super().__init__()
         self._places: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
+        self._writes: dict[int | None, str] = {}
 
     def recorded(self, node: Node) -> None:
         """Note where in the caller's code an op was recorded."""
         self._places[node] = _callers_line()
+
+    def written(self, stamp: int) -> None:
+        """Note where in the caller's code a write was made."""
+        self._writes[stamp] = _callers_line()
 
     def before_sweep(self, root: Node, seed: Array) -> None:
         """Make the backward pass one op at a time, looking at each contribution."""
@@ -89,7 +95,10 @@ class detect_anomaly(_modes.Watching):
             try:
                 contribution = pull(node, g)
             except VersionError as error:
-                raise VersionError(f"{error} It was saved by {self._place(node)}.") from error
+                raise VersionError(
+                    f"{error} It was saved by {self._place(node)}, and overwritten by "
+                    f"{self._writes.get(error.stamp, OUTSIDE)}"
+                ) from error
             if clean and xp.has_nan(contribution):
                 raise AnomalyError(
                     f"backward of {op.name} made the first NaN; the op was recorded by "
@@ -99,7 +108,7 @@ class detect_anomaly(_modes.Watching):
         return found
 
     def _place(self, node: Node) -> str:
-        return self._places.get(node, "code outside of detect_anomaly()")
+        return self._places.get(node, OUTSIDE)
 
 
 def _each(g: Any) -> list[Any]:

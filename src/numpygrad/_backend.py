@@ -49,7 +49,7 @@ class Namespace:
         self._library = library
         self._kernels = kernels
         self._complex_kernels = complex_kernels or {}
-        self._extensions = extensions or {}
+        self._extensions = {"linalg": {}, "fft": {}} if extensions is None else extensions
         self._defaults = DEFAULTS
         self._root = self
         self._wrap = wrap
@@ -72,7 +72,10 @@ class Namespace:
     def __getattr__(self, name: str) -> Any:
         if name in self._extensions:
             found: Any = Namespace(
-                getattr(self._library, name), self._extensions[name], wrap=self._wrap
+                getattr(self._library, name),
+                self._extensions[name],
+                extensions={},
+                wrap=self._wrap,
             )
             found._defaults = EXTENSION_DEFAULTS.get(name, {})
             found._root = self

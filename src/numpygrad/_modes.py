@@ -113,7 +113,7 @@ class enable_grad(_GradMode):
 
 
 class Watching:
-    """A context in which every recorded op, and every sweep before it begins, is shown to it."""
+    """A context to which recorded ops, writes, and sweeps before they begin, are shown."""
 
     def __init__(self) -> None:
         self._tokens: list[Token[tuple[Watching, ...]]] = []
@@ -133,6 +133,9 @@ class Watching:
 
     def recorded(self, node: Node) -> None:
         """Look at the node of an op that was just recorded."""
+
+    def written(self, stamp: int) -> None:
+        """Look at the write that began when the clock stood at `stamp`."""
 
     def before_sweep(self, root: Node, seed: Array) -> None:
         """Look at the graph behind `root` before cotangents are sent through it from `seed`."""

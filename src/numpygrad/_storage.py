@@ -157,15 +157,15 @@ class Storage:
         """The version the storage had when the clock stood at `sequence`, as far as is known."""
         return self.version - sum(1 for write in self.log if write.stamp > sequence)
 
-    def write_since(self, sequence: int, region: Region | None) -> str | None:
-        """The name of the op that first wrote into a region after `sequence`, if any did."""
+    def write_since(self, sequence: int, region: Region | None) -> Write | None:
+        """The first write into a region after `sequence`, if there was any."""
         if self.forgotten > sequence:
-            return "a write"
+            return Write(self.forgotten, "a write", None)
         for write in self.log:
             if write.stamp > sequence and (
                 region is None or write.region is None or region.overlaps(write.region)
             ):
-                return write.name
+                return write
         return None
 
 
@@ -265,12 +265,14 @@ def check_output(node: Node, name: str, storage: Storage, shape: tuple[int, ...]
 def _require_untouched(
     node: Node, name: str, storage: Storage, region: Region | None, shape: tuple[int, ...]
 ) -> None:
-    writer = storage.write_since(node.sequence, region)
-    if writer is None:
+    write = storage.write_since(node.sequence, region)
+    if write is None:
         return
     op = node.op.name if node.op else "backward"
-    raise VersionError(
+    error = VersionError(
         f"{op}: its saved {name} (shape {shape}) was mutated by an in-place operation "
-        f"({writer}): saved at version {storage.version_at(node.sequence)}, now at version "
+        f"({write.name}): saved at version {storage.version_at(node.sequence)}, now at version "
         f"{storage.version}. Copy the array before writing to it, or write after backward."
     )
+    error.stamp = write.stamp
+    raise error

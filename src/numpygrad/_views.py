@@ -356,6 +356,8 @@ def _complete(
     elif is_basic(key):
         region = region_of(x, ("select", {"key": key}))
     storage.log_write(name, stamp, region)
+    for watcher in _modes.watching() if _modes.unusual else ():
+        watcher.written(stamp)
 
 
 def _record_outwards(x: Array, node: Node) -> None:

@@ -37,6 +37,9 @@ class BackendError(NumpygradError, ImportError):
 class VersionError(NumpygradError, RuntimeError):
     """A value that backward needs was overwritten, or a write that cannot be recorded."""
 
+    stamp: int | None = None
+    """When it was overwritten, by the clock that numbers ops and writes."""
+
 
 class GraphError(NumpygradError, RuntimeError):
     """A backward pass over a graph that is absent or already released."""

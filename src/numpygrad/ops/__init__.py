@@ -38,5 +38,6 @@ RULE_NAMESPACE = Namespace(
         "softplus": softplus,
         "spread": broadcast_to,
     },
+    extensions={},
 )
 """numpygrad as rules see it when backward is itself recorded: with the extra kernels as ops."""
