@@ -13,7 +13,7 @@ from typing import Any
 from numpy.linalg import LinAlgError
 
 from numpygrad._array import Array
-from numpygrad._kernels import device_of, holds, unreduce
+from numpygrad._kernels import device_of, diagonal_key, holds, unreduce
 from numpygrad.errors import DerivativeError
 
 
@@ -165,6 +165,13 @@ def pinv_pull(xp: Any, g: Any, x: Any, y: Any) -> Any:
     left = gh @ y @ yh
     right = yh @ y @ gh
     return left - x @ (y @ left) + right - (right @ y) @ x - first
+
+
+def trace_transpose(xp: Any, g: Any, x_shape: Any, offset: int) -> Any:
+    """The cotangent on each element of the diagonals."""
+    key = diagonal_key(xp, x_shape, offset, device_of(g))
+    repeated = xp.broadcast_to(g[..., None], (*g.shape, key[-1].shape[0]))
+    return xp.scatter(repeated, key=key, shape=x_shape)
 
 
 # Cholesky and QR

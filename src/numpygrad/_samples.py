@@ -354,6 +354,10 @@ def _linalg_calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Sha
             ("full", lambda x: by_svd(x, full=True), ((4, 2),)),
         ],
         "svdvals": [("stack", lambda x: la.svdvals(x + _spread(x)), ((2, 2, 3),))],
+        "trace": [
+            ("stack", la.trace, ((2, 3, 4),)),
+            ("below", lambda x: la.trace(x, offset=-1), (square,)),
+        ],
         "vector_norm": [
             *_reductions(la.vector_norm),
             *_norms("vector_norm", [1, 3, 1.5, -2, float("inf"), float("-inf"), 0]),

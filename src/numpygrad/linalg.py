@@ -39,6 +39,7 @@ from numpygrad._linalg_rules import (
     svd_pull,
     svd_push,
     svdvals_pull,
+    trace_transpose,
 )
 from numpygrad._op import linear, nonlinear
 from numpygrad.errors import ShapeError
@@ -430,6 +431,9 @@ def svdvals(x: Array, /) -> Array:
 
 def trace(x: Array, /, *, offset: int = 0, dtype: DTypeLike | None = None) -> Array:
     """The sum of the diagonal of matrices, (..., m, n) -> (...); small integers add up in int64."""
+    x = _matrices("trace", x)
+    if dtype is None and x._type.is_floating:
+        return apply_one(trace, x, offset=offset)
     return sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
@@ -475,4 +479,5 @@ nonlinear(slogdet, slogdet_pull, outputs=SlogdetResult, holomorphic=False)
 nonlinear(solve, solve_pull_matrix, solve_pull_right)
 nonlinear(svd, svd_pull, jvp=svd_push, outputs=SVDResult, holomorphic=False)
 nonlinear(svdvals, svdvals_pull, holomorphic=False)
+linear(trace, trace_transpose)
 nonlinear(vector_norm, norm_pull, holomorphic=False)

@@ -76,9 +76,17 @@ def tensordot(
     kept2 = tuple(a for a in range(x2.ndim) if a not in over2)
     shape1, shape2 = tuple(x1.shape[a] for a in kept1), tuple(x2.shape[a] for a in kept2)
     inner = math.prod(x1.shape[a] for a in over1)
-    matrix1 = reshape(permute_dims(x1, kept1 + over1), (math.prod(shape1), inner))
-    matrix2 = reshape(permute_dims(x2, over2 + kept2), (inner, math.prod(shape2)))
-    return reshape(apply(matmul, matrix1, matrix2), shape1 + shape2)
+    matrix1 = _arranged(x1, kept1 + over1, (math.prod(shape1), inner))
+    matrix2 = _arranged(x2, over2 + kept2, (inner, math.prod(shape2)))
+    product = apply(matmul, matrix1, matrix2)
+    return _arranged(product, (0, 1), shape1 + shape2)
+
+
+def _arranged(x: Array, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """`x` with its axes in an order, and then in a shape, unless it has them already."""
+    if order != tuple(range(x.ndim)):
+        x = permute_dims(x, order)
+    return x if x.shape == shape else reshape(x, shape)
 
 
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
