@@ -162,7 +162,8 @@ def any(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
 def sign(x: Raw) -> Raw:
     """Of -0.0, +0.0, where JAX keeps the sign."""
     if x.dtype.kind == "c":
-        return _special_values.complex_sign(jnp, x)
+        repaired = functools.partial(_special_values.complex_sign, jnp)
+        return jax.lax.cond(_is_ordinary(x), jnp.sign, repaired, x)
     return jnp.where(x == 0, jnp.zeros_like(x), jnp.sign(x))
 
 
@@ -210,10 +211,16 @@ BY_OTHERS = {"atan": _atan, "cosh": _cosh, "sinh": _sinh}
 """What of complex arrays comes out better by another of JAX's functions."""
 
 
+def _is_ordinary(x: Raw) -> Raw:
+    """Whether no part of a complex number is zero, infinite or NaN, nor their product."""
+    product = jnp.real(x) * jnp.imag(x)
+    return jnp.all(jnp.isfinite(product) & (product != 0))
+
+
 def _of_complex(name: str) -> Callable[[Raw], Raw]:
     """A function of complex arrays: JAX loses signs of zeros, and makes most infinities NaN.
 
-    The repair is traced with the function itself, and so shares its passes over memory.
+    The repair is traced with the function itself, and runs only if an element may need it.
     """
     library: Callable[[Raw], Raw] = getattr(jnp, name)
     plain = BY_OTHERS.get(name, library)
@@ -221,6 +228,9 @@ def _of_complex(name: str) -> Callable[[Raw], Raw]:
     def kernel(x: Raw) -> Raw:
         if x.dtype.kind != "c":
             return library(x)
+        return jax.lax.cond(_is_ordinary(x), plain, repaired, x)
+
+    def repaired(x: Raw) -> Raw:
         y = _special_values.reflected(jnp, name, plain, x, jax.lax.complex)
         return _special_values.repaired(jnp, name, x, y, jax.lax.complex)
 
