@@ -106,15 +106,17 @@ class Storage:
             self.prune()
 
     def prune(self) -> None:
-        """Forget views that are gone; so often that it costs a constant for each view made."""
+        """Forget aliases that are gone; so often that it costs a constant for each one made."""
         self.views = [ref for ref in self.views if ref() is not None]
         self.valued = [ref for ref in self.valued if ref() is not None]
-        self.prune_at = 2 * len(self.views) + 64
+        self.independent = [ref for ref in self.independent if ref() is not None]
+        self.prune_at = 2 * max(len(self.views), len(self.independent)) + 64
 
     def add_independent(self, alias: Array) -> None:
         """Remember an alias with a history of its own."""
-        self.independent = [ref for ref in self.independent if ref() is not None]
         self.independent.append(weakref.ref(alias))
+        if len(self.independent) > self.prune_at:
+            self.prune()
 
     def live_aliases(self) -> list[Array]:
         """The root, and the aliases with a history of their own."""
