@@ -378,7 +378,9 @@ class Reader:
         if row.kind == "update" and row.fourth % 2 and np.any(self.replay.gradients.get(x, 0)):
             name, source = "-=", Source("step", x)
         operand = self._value(source)
-        if not UPDATES[name][0](region, operand):
+        if not UPDATES[name][0](region, operand) or (
+            name == "**=" and source.kind != "scalar" and region.min(initial=1) < 0.2
+        ):
             name = "-="
         if not self._is_tame(np.asarray(UPDATES[name][1](region, operand))):
             return None

@@ -182,7 +182,14 @@ class View:
     params: dict[str, Any]
 
 
-Alias: TypeAlias = "Storage | View"
+class Detached(NamedTuple):
+    """How an array without history shares memory: the storage, and what of it."""
+
+    storage: Storage
+    region: Region | None
+
+
+Alias: TypeAlias = "Storage | View | Detached"
 
 
 def storage_of(x: Array) -> Storage:
@@ -216,9 +223,10 @@ def region_of(x: Array, *more: tuple[str, dict[str, Any]]) -> Region | None:
     while isinstance(x._alias, View):
         views.insert(0, (x._alias.function.__name__, x._alias.params))
         x = x._alias.parent
-    if x._alias is not None and x._alias.storage.root() is not x:
-        return None  # a detached alias, which does not know what it was detached from
-    return Region(x.shape, tuple(views))
+    if not isinstance(x._alias, Detached):
+        return Region(x.shape, tuple(views))
+    whole = x._alias.region
+    return None if whole is None else Region(whole.shape, (*whole.views, *views))
 
 
 def is_contiguous(x: Array) -> bool:
@@ -226,7 +234,7 @@ def is_contiguous(x: Array) -> bool:
 
     So `reshape` gives a view or a copy on every backend alike, whether views are memory or not.
     """
-    if not isinstance(x._alias, View):
+    if not isinstance(x._alias, (View, Detached)):
         return True
     region = region_of(x)
     return region is None or bool(region.layout().flags.c_contiguous)

@@ -18,7 +18,7 @@ from numpygrad._dispatch import as_arrays, convert, record
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE
-from numpygrad._storage import View, attach_view, region_of, storage_of
+from numpygrad._storage import Detached, View, attach_view, region_of, storage_of
 from numpygrad.errors import DerivativeError, DTypeError, ShapeError, VersionError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.elementwise import negative
@@ -33,7 +33,7 @@ def detach(x: Array) -> Array:
     out = wrap(x._data, x._type)
     if x._type.backend.mutable:
         # Memory is shared as it is; a reference to `x` would keep its whole history alive.
-        out._alias = storage_of(x)
+        out._alias = Detached(storage_of(x), region_of(x))
     else:
         attach_view(out, x, detach, {})
     storage_of(x).add_independent(out)
@@ -254,7 +254,7 @@ def _is_detached(x: Array) -> bool:
     """Whether `x` is the detached alias of another array."""
     if isinstance(x._alias, View):
         return x._alias.function is detach
-    return x._alias is not None and x._alias.storage.root() is not x
+    return isinstance(x._alias, Detached)
 
 
 def _shares(x: Array, operand: Array) -> bool:
