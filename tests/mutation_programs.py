@@ -289,7 +289,10 @@ class Reader:
         if kind == "detach":
             return Statement("detach", self._number(), (x,))
         if kind == "track":
-            if self.replay.tracked(x) or not self.replay.has_room(values.size):
+            # What was computed before from what is a leaf now has no one second derivative.
+            if self.replay.tracked(x) or self.replay.second:
+                return None
+            if not self.replay.has_room(values.size):
                 return None
             return Statement("track", -1, (x,))
         if kind == "backward":
@@ -367,8 +370,8 @@ class Reader:
             if row.kind == "fill":
                 row = row._replace(fourth=0)
             source = self._source(row, region.shape, x)
-            if {x, source.array} & self.replay.cut and self.replay.is_own(x, key, source):
-                return None  # it means two things: a value without history, and no change
+            if self.replay.cut and self.replay.is_own(x, key, source):
+                return None  # of a view without history it means two things: a constant, no change
             operands = (x, source.array) if source.array >= 0 else (x,)
             return Statement("set", -1, operands, "", key, source, quiet)
         if row.kind == "at":
