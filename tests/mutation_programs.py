@@ -227,6 +227,7 @@ def is_basic(key: Any) -> bool:
 
 
 KINDS = (
+    "drop",  # the first is what programs shrink to, and of few arrays none is dropped
     *("view",) * 5,
     *("unary",) * 4,
     *("binary",) * 4,
@@ -235,7 +236,7 @@ KINDS = (
     *("update at",) * 4,
     *("gather", "gather", "at", "masked", "sort", "fill", "leaf", "constant"),
     *("detach", "detach", "track", "track"),
-    *("backward", "backward", "drop"),
+    *("backward", "backward"),
 )
 """Kinds of rows, as often as they are drawn."""
 
@@ -430,8 +431,11 @@ def _common(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
 
 
 def show(statements: list[tuple[Statement, type[Exception] | None]]) -> str:
-    """The statements as a program to run; what was refused is so marked."""
-    lines = ["import numpy as np, numpygrad as npg"]
+    """The statements as a program to run in this folder; what was refused is so marked."""
+    lines = [
+        "import numpy as np, numpygrad as npg",
+        "from mutation_programs import BINARY, UNARY, weights",
+    ]
     for s, error in statements:
         body = _source_of(s)
         note = f"  # {error.__name__}" if error is not None else ""
@@ -452,7 +456,8 @@ def _source_of(s: Statement) -> str:
     if s.kind == "view":
         return f"{out} = npg.{s.name}({x}, {'axis=' if s.name == 'flip' else ''}{s.param})"
     if s.kind == "op":
-        return f"{out} = {s.name}({', '.join(names)})"
+        table = "UNARY" if s.name in UNARY else "BINARY"
+        return f"{out} = {table}['{s.name}'][1](npg, {', '.join(names)})"
     if s.kind == "gather":
         return f"{out} = {x}[{_key_source(s.param)}]"
     if s.kind == "detach":
@@ -461,7 +466,7 @@ def _source_of(s: Statement) -> str:
         "track": f"{x}.requires_grad_()",
         "drop": f"del {x}",
         "sort": f"{x}.sort()",
-        "backward": f"loss({x}).backward(retain_graph={s.name == 'retain'})",
+        "backward": f"{_loss_source(x)}.backward(retain_graph={s.name == 'retain'})",
     }
     if s.kind in simple:
         return simple[s.kind]
@@ -480,6 +485,10 @@ def _source_of(s: Statement) -> str:
         return f"{x}[{x} > {s.param}] = {value}"
     key = f"[{_key_source(s.param)}]" if s.kind != "update" else ""
     return f"{x}{key} {'=' if s.kind == 'set' else s.name} {value}"
+
+
+def _loss_source(x: str) -> str:
+    return f"npg.sum({x} * weights({x[1:]}, {x}.shape))" if x else ""
 
 
 def _key_source(key: Any) -> str:
