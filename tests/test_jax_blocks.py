@@ -110,3 +110,12 @@ def test_blocks_are_read_and_written_under_jit() -> None:
         jax.jit(npg.grad(lambda x: npg.sum(f(x))))(x).numpy(),
         npg.grad(lambda x: npg.sum(f(x)))(x).numpy(),
     )
+
+
+def test_a_constant_first_used_under_jit_can_be_used_afterwards() -> None:
+    def f(x: npg.Array) -> npg.Array:
+        return npg.sum(x * 37.4375)
+
+    x = npg.array([1.0, 2.0], device="jax:cpu:0")
+
+    assert jax.jit(f)(x).item() == f(x).item() == 3 * 37.4375

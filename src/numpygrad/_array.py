@@ -13,6 +13,7 @@ import numpygrad  # the one import upwards: an array's operators are its namespa
 from numpygrad import _modes
 from numpygrad._backend import ArrayType, Device, default_device
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, bool_
+from numpygrad._kernels import device_of
 from numpygrad._node import Node, leaf, tick
 from numpygrad._op import BY_NAME, PART, Op
 from numpygrad.errors import DTypeError, GraphError
@@ -51,6 +52,8 @@ def scalar(type_: ArrayType, value: Scalar) -> Array:
     found: Array | None = type_.scalars.get(key)
     if found is None:
         found = wrap(type_.xp.asarray(value, dtype=type_.raw_dtype, device=type_.device.raw), type_)
+        if device_of(found._data) is None:  # it is being traced, and is gone when that ends
+            return found
         if len(type_.scalars) >= _SCALARS_KEPT:
             type_.scalars.clear()
         type_.scalars[key] = found
