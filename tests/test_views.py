@@ -1379,3 +1379,14 @@ def test_requires_grad_of_a_detached_alias_is_its_own(device: str) -> None:
     (d * d).sum().backward()
     assert d.grad.tolist() == [2.0, 4.0]
     assert x.grad is None
+
+
+def test_views_of_a_result_in_another_order_share_its_memory(device: str) -> None:
+    x = npg.array([[0.0, 1.0], [2.0, 3.0]], requires_grad=True)
+    y = npg.square(x.T)
+    row, flat = y[0], y.reshape(-1)
+
+    flat += 1.0
+
+    assert row.tolist() == [1.0, 5.0]
+    assert y.tolist() == [[1.0, 5.0], [2.0, 10.0]]

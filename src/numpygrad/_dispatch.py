@@ -16,7 +16,7 @@ from numpygrad._backend import ArrayType, backend_of_raw, default_device
 from numpygrad._dtypes import KINDS, DType, as_dtype, floating, promote, promote_scalar
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE, Op, Plan
-from numpygrad._storage import attach_view
+from numpygrad._storage import attach_view, lay_out
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.typing import RawArray, Shape
 
@@ -68,8 +68,8 @@ def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> A
             type_.simple[function] = kernel
     if op.dtype == "float" and not type_.is_floating:
         return apply(function, x, **params)
-    if op.view and isinstance(x._data, np.generic):
-        x._data = x.data  # a 0-d result of NumPy, given memory to be viewed
+    if op.view and x._alias is None:
+        lay_out(x)
     data = kernel(x._data, **params) if params else kernel(x._data)
     out = new()
     out._data = data
@@ -131,8 +131,8 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
         type_ = operands[0]._type  # type: ignore[union-attr]  # Arrays from here on
         tracked = any(x._node is not None for x in operands)  # type: ignore[union-attr]  # the same
     arrays: Sequence[Array] = operands  # type: ignore[assignment]  # Arrays from here on
-    if op.view and isinstance(arrays[0]._data, np.generic):
-        arrays[0]._data = arrays[0].data  # a 0-d result of NumPy, given memory to be viewed
+    if op.view and arrays[0]._alias is None:
+        lay_out(arrays[0])
     kernel = type_.kernels.get(op)
     if kernel is None:
         kernel = _kernel(op, type_)

@@ -192,6 +192,15 @@ class Detached(NamedTuple):
 Alias: TypeAlias = "Storage | View | Detached"
 
 
+def lay_out(x: Array) -> None:
+    """Give `x` memory of its own in row-major order, before the first view is taken of it.
+
+    NumPy's 0-d results are scalars, and the result of an op on `x.T` is in the order of `x.T`,
+    which no other backend knows of.
+    """
+    x._data = x._type.xp.contiguous(x.data)
+
+
 def storage_of(x: Array) -> Storage:
     """The storage of `x`, made on demand: an array never viewed nor written has none."""
     if x._alias is None:

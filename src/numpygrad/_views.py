@@ -18,7 +18,7 @@ from numpygrad._dispatch import as_arrays, convert, record
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE
-from numpygrad._storage import Detached, View, attach_view, region_of, storage_of
+from numpygrad._storage import Detached, View, attach_view, lay_out, region_of, storage_of
 from numpygrad.errors import DerivativeError, DTypeError, ShapeError, VersionError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.elementwise import negative
@@ -29,7 +29,8 @@ from numpygrad.typing import Key
 
 def detach(x: Array) -> Array:
     """The same values and memory, without history."""
-    x._data = x.data  # a 0-d result of NumPy is given memory to be shared
+    if x._alias is None:
+        lay_out(x)
     out = wrap(x._data, x._type)
     if x._type.backend.mutable:
         # Memory is shared as it is; a reference to `x` would keep its whole history alive.

@@ -16,7 +16,7 @@ from numpygrad._dispatch import apply, apply_one, as_array, promoted
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
-from numpygrad._storage import View, storage_of
+from numpygrad._storage import View, lay_out, storage_of
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.manipulation import moveaxis, normalized_axis
@@ -32,8 +32,8 @@ def getitem(x: Array, key: Key) -> Array:
     basic = type(key) is slice or type(key) is int or is_basic(key)
     if not basic or type_.fast is None or _modes.unusual:
         return _getitem_by_op(x, key)
-    if type(x._data) is not np.ndarray:
-        x._data = x.data  # a 0-d result of NumPy, given memory to be viewed
+    if x._alias is None:
+        lay_out(x)
     data = x._data[key]
     if type(data) is not np.ndarray:  # a single element: a view of it all the same
         data = x._data[(*key, ...) if type(key) is tuple else (key, ...)]

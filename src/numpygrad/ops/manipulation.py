@@ -181,8 +181,6 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
                     "reshape() of elements in another order needs a copy; pass copy=None"
                 )
             copy = True
-        elif x._alias is None:
-            x._data = x._type.xp.contiguous(x._data)
     return apply_one(reshape, x, shape=shape, copy=True if copy else None)
 
 
