@@ -174,13 +174,10 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
         shape = tuple(size // known if n == -1 else n for n in shape)
     if any(n < 0 for n in shape) or math.prod(shape) != size:
         raise ShapeError(f"reshape() of {size} elements in shape {x.shape} to {shape} does not fit")
-    if not copy:
-        if not is_contiguous(x):
-            if copy is False:
-                raise ValueError(
-                    "reshape() of elements in another order needs a copy; pass copy=None"
-                )
-            copy = True
+    if not copy and not is_contiguous(x):
+        if copy is False:
+            raise ValueError("reshape() of elements in another order needs a copy; pass copy=None")
+        copy = True
     return apply_one(reshape, x, shape=shape, copy=True if copy else None)
 
 
