@@ -275,7 +275,7 @@ COMPLEX_KERNELS: dict[str, Callable[..., Raw]] = {
 @functools.cache
 def register() -> None:
     """Make Array a pytree, so that `jax.jit`, `vmap` and the rest take it."""
-    from numpygrad._array import Array, wrap
+    from numpygrad._array import Array, Outdated, wrap
     from numpygrad._backend import find_device
 
     def flatten(x: Array) -> tuple[tuple[Raw], str]:
@@ -287,4 +287,5 @@ def register() -> None:
             return data
         return wrap(data, find_device(name).type_of(data))
 
-    jax.tree_util.register_pytree_node(Array, flatten, unflatten)
+    for kind in (Array, Outdated):
+        jax.tree_util.register_pytree_node(kind, flatten, unflatten)

@@ -131,6 +131,7 @@ class Storage:
                 self.valued.append(ref)
             elif view is not None:
                 del view._data
+                view.__class__ = view._outdated
 
     def outdate_nodes(self, kept: list[Array]) -> None:
         """Take the nodes of all views but those `kept`."""
@@ -141,6 +142,7 @@ class Storage:
                 self.views.append(ref)
             elif view is not None:
                 del view._node
+                view.__class__ = view._outdated
 
     def log_write(self, name: str, stamp: int, region: Region | None = None) -> None:
         """Note a completed write that began when the clock stood at `stamp`.

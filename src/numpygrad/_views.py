@@ -56,6 +56,7 @@ def refresh(x: Array) -> None:
     if not _has(x, "_node"):
         _derive_node(x, parent, alias)
         alias.storage.views.append(reference)
+    x.__class__ = Array
 
 
 def _derive_node(x: Array, parent: Array, alias: View) -> None:
