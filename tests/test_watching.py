@@ -267,3 +267,15 @@ def test_a_raw_write_can_be_told() -> None:
 
     with pytest.raises(VersionError, match="increment_version"):
         y.backward()
+
+
+def test_guard_saved_checks_all_results_of_an_op_with_several() -> None:
+    x = npg.array([[2.0, 1.0], [1.0, 3.0]], requires_grad=True)
+    with guard_saved():
+        w, v = npg.linalg.eigh(x)
+        (w.sum() + v.sum()).backward()
+    with guard_saved():
+        w, v = npg.linalg.eigh(x)
+        v.numpy()[0, 0] += 1.0
+        with pytest.raises(VersionError, match="eigh: its saved output"):
+            v.sum().backward()

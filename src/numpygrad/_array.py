@@ -15,7 +15,7 @@ from numpygrad._backend import ArrayType, Device, default_device
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, bool_
 from numpygrad._kernels import device_of
 from numpygrad._node import Node, leaf, tick
-from numpygrad._op import BY_NAME, PART, Op
+from numpygrad._op import BY_NAME, Op
 from numpygrad.errors import DTypeError, GraphError
 from numpygrad.typing import Axis, DTypeLike, Key, RawArray, Scalar, Shape
 
@@ -705,7 +705,7 @@ class Array:
 
     def _parts_of(self, node: Node, outputs: Sequence[RawArray]) -> list[Array]:
         """The outputs that the node of an op with several saved, as arrays again."""
-        return parts_of(node, outputs)
+        return numpygrad._dispatch.parts_of(node, outputs)
 
     # Reductions
 
@@ -908,26 +908,6 @@ class Outdated(Array):
 
 
 Array._outdated = Outdated
-
-
-def parts_of(joint: Node, outputs: Sequence[RawArray]) -> list[Array]:
-    """The outputs of an op that has several, as arrays joined to its node."""
-    arrays = []
-    for index, data in enumerate(outputs):
-        out = wrap(data, joint.type.of(data))
-        node = Node()
-        node.sequence = tick()
-        node.op = PART
-        node.type = out._type
-        node.shape = data.shape
-        node.parent1 = joint
-        node.input1 = None
-        node.alias = None
-        node.fits = True
-        node.params = {"position": index}
-        out._node = node
-        arrays.append(out)
-    return arrays
 
 
 def _one_tuple(values: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from numpygrad import _modes
-from numpygrad._array import Array, Operand, new, parts_of, scalar, wrap
+from numpygrad._array import Array, Operand, new, scalar, wrap
 from numpygrad._backend import ArrayType, backend_of_raw, default_device
 from numpygrad._dtypes import KINDS, DType, as_dtype, floating, promote, promote_scalar
 from numpygrad._node import Node, tick
-from numpygrad._op import BY_NAME, TABLE, Op, Plan
+from numpygrad._op import BY_NAME, PART, TABLE, Op, Plan
 from numpygrad._storage import attach_view, lay_out
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.typing import RawArray, Shape
@@ -170,11 +170,9 @@ def apply_several(function: Callable[..., Any], /, *operands: Operand, **params:
     outputs: Any = op.outputs
     found = [wrap(data, type_.of(data)) for data in results]
     if any(x._node is not None for x in arrays) and _modes.is_grad_enabled():
-        record(op, found[0], arrays, params)
+        record(op, found[0], arrays, params, results=results)
         joint = found[0]._node
         if joint is not None:
-            joint.output = results
-            joint.alias = ()
             found = parts_of(joint, results)
     return outputs._make(found)
 
@@ -193,8 +191,17 @@ def _kernel(op: Op, type_: ArrayType) -> Callable[..., RawArray]:
     return kernel
 
 
-def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]) -> None:
-    """Give `out` a node: the op, its parents, and what the rules of the tracked ones read."""
+def record(
+    op: Op,
+    out: Array,
+    operands: Sequence[Array],
+    params: dict[str, Any],
+    results: tuple[RawArray, ...] | None = None,
+) -> None:
+    """Give `out` a node: the op, its parents, and what the rules of the tracked ones read.
+
+    Of an op with several results, `out` is the first, and `results` are all.
+    """
     type_ = out._type
     if not type_.is_floating:
         return
@@ -230,14 +237,28 @@ def record(op: Op, out: Array, operands: Sequence[Array], params: dict[str, Any]
     node.op = op.conjugating if conjugates else op
     node.type = type_
     node.shape = shape
-    node.output = out._data if plan.output else None
-    node.alias = None if out._alias is None else out._alias.storage
+    if results is None:
+        node.output = out._data if plan.output else None
+        node.alias = None if out._alias is None else out._alias.storage
+    else:
+        node.output = results
+        node.alias = ()
     node.fits = fits
     node.params = params
     out._node = node
     if _modes.unusual:
         for watcher in _modes.watching():
             watcher.recorded(node)
+
+
+def parts_of(joint: Node, results: Sequence[RawArray]) -> list[Array]:
+    """The results of an op that has several, as arrays joined to its node."""
+    whole = wrap(None, joint.type)
+    whole._node = joint
+    arrays = [wrap(data, joint.type.of(data)) for data in results]
+    for position, out in enumerate(arrays):
+        record(PART, out, (whole,), {"position": position})
+    return arrays
 
 
 def _alike(op: Op, operands: Sequence[Operand]) -> Sequence[Array]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from numpygrad._array import Array
@@ -46,16 +46,18 @@ def is_grad_enabled() -> bool:
     return _recording.get()
 
 
-class _GradMode:
-    """A context manager, and a decorator, that sets whether ops are recorded."""
-
-    _enabled: bool
+class _Mode:
+    """A context manager that sets a `ContextVar`, and counts as unusual meanwhile."""
 
     def __init__(self) -> None:
-        self._tokens: list[Token[bool]] = []
+        self._tokens: list[Token[Any]] = []
+
+    def _enter(self) -> Token[Any]:
+        """Set the variable."""
+        raise NotImplementedError
 
     def __enter__(self) -> None:
-        self._tokens.append(_recording.set(self._enabled))
+        self._tokens.append(self._enter())
         enter_unusual()
 
     def __exit__(
@@ -65,7 +67,17 @@ class _GradMode:
         traceback: TracebackType | None,
     ) -> None:
         leave_unusual()
-        _recording.reset(self._tokens.pop())
+        token = self._tokens.pop()
+        token.var.reset(token)
+
+
+class _GradMode(_Mode):
+    """A context manager, and a decorator, that sets whether ops are recorded."""
+
+    _enabled: bool
+
+    def _enter(self) -> Token[bool]:
+        return _recording.set(self._enabled)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         mode = type(self)
@@ -112,24 +124,11 @@ class enable_grad(_GradMode):
     _enabled = True
 
 
-class Watching:
+class Watching(_Mode):
     """A context to which recorded ops, writes, and sweeps before they begin, are shown."""
 
-    def __init__(self) -> None:
-        self._tokens: list[Token[tuple[Watching, ...]]] = []
-
-    def __enter__(self) -> None:
-        self._tokens.append(_watching.set((*_watching.get(), self)))
-        enter_unusual()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        leave_unusual()
-        _watching.reset(self._tokens.pop())
+    def _enter(self) -> Token[tuple[Watching, ...]]:
+        return _watching.set((*_watching.get(), self))
 
     def recorded(self, node: Node) -> None:
         """Look at the node of an op that was just recorded."""

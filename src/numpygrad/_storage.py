@@ -124,25 +124,11 @@ class Storage:
 
     def outdate_data(self, kept: list[Array]) -> None:
         """Take the data of all views but those `kept`."""
-        known, self.valued = self.valued, []
-        for ref in known:
-            view = ref()
-            if view is not None and any(view is x for x in kept):
-                self.valued.append(ref)
-            elif view is not None:
-                del view._data
-                view.__class__ = view._outdated
+        self.valued = _outdated(self.valued, "_data", kept)
 
     def outdate_nodes(self, kept: list[Array]) -> None:
         """Take the nodes of all views but those `kept`."""
-        known, self.views = self.views, []
-        for ref in known:
-            view = ref()
-            if view is not None and any(view is x for x in kept):
-                self.views.append(ref)
-            elif view is not None:
-                del view._node
-                view.__class__ = view._outdated
+        self.views = _outdated(self.views, "_node", kept)
 
     def log_write(self, name: str, stamp: int, region: Region | None = None) -> None:
         """Note a completed write that began when the clock stood at `stamp`.
@@ -171,6 +157,21 @@ class Storage:
             ):
                 return write
         return None
+
+
+def _outdated(
+    known: list[weakref.ref[Array]], slot: str, kept: list[Array]
+) -> list[weakref.ref[Array]]:
+    """Take what is in a slot of all known views but those `kept`; the references to these."""
+    still = []
+    for ref in known:
+        view = ref()
+        if view is not None and any(view is x for x in kept):
+            still.append(ref)
+        elif view is not None:
+            delattr(view, slot)
+            view.__class__ = view._outdated
+    return still
 
 
 class View:
