@@ -17,16 +17,17 @@ LAYERS = {
     0: {"errors", "typing"},
     1: {
         *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
-        *("_special_values", "_storage"),
+        *("_deferred", "_diagram", "_program", "_shapes", "_special_values", "_storage"),
+        *("_folding", "_fusion", "_lifting", "_passes", "_realize", "_rewriting", "_uniform"),
     },
     2: {"_array"},
     3: {"_dispatch"},
     4: {"_engine"},
-    5: {"_anomaly", "_lazy"},
+    5: {"_anomaly"},
     6: {"ops"},
     7: {
         *("_linalg_rules", "linalg", "fft", "_generator", "random"),
-        *("_forward", "_transforms", "_views"),
+        *("_compile", "_drawing", "_forward", "_transforms", "_views"),
     },
     8: {"", "_info"},
     9: {"_samples", "testing"},
@@ -36,7 +37,9 @@ LAYERS = {
 EXCEPTIONS = {("_array", "")}
 """An array's operators are its namespace's functions, as `__array_namespace__` implies."""
 
-PUBLIC_FACE = {"_backend", "_dtypes", "_kernels", "_special_values", "errors"}
+PUBLIC_FACE = {
+    *("_backend", "_dtypes", "_fusion", "_kernels", "_program", "_special_values", "errors"),
+}
 """What a backend may import of numpygrad."""
 
 BACKEND_EXCEPTIONS = {("numpygrad_jax", "_array")}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from numpygrad._backend import Backend, Namespace, RandomSource
+from numpygrad._program import Program, Runner
 
 Raw = Any
 
@@ -106,6 +107,12 @@ def _random_source(seeds: np.random.SeedSequence, device: Any) -> RandomSource:
     return KeySource(seeds, device)
 
 
+def _execute(program: Program) -> Runner:
+    from numpygrad_jax._executor import execute
+
+    return execute(program)
+
+
 backend = Backend(
     name="jax",
     install="pip install 'numpygrad[jax]'",
@@ -121,5 +128,6 @@ backend = Backend(
     mutable=False,
     owned=lambda data: True,
     scope=_scope,
+    executor=_execute,
     random_source=_random_source,
 )

@@ -81,13 +81,33 @@ def _axes_taken(k: Any) -> int:
 def put(x: Raw, value: Raw, *, key: Any) -> Raw:
     """A copy of `x` with `value` written at `key`."""
     _check_bounds(x, key)
+    if _is_traced_mask(key):
+        return jnp.where(*_by_mask(x, key, value), x)
     return x.at[key].set(value)
 
 
 def add_at(x: Raw, value: Raw, *, key: Any) -> Raw:
     """A copy of `x` with `value` added at `key`."""
     _check_bounds(x, key)
+    if _is_traced_mask(key):
+        return x + jnp.where(*_by_mask(x, key, value), 0)
     return x.at[key].add(value)
+
+
+def _is_traced_mask(key: Any) -> bool:
+    """Whether a key is a mask that JAX cannot index with, as it does not know how many it picks."""
+    return isinstance(key, jax.core.Tracer) and key.dtype == bool
+
+
+def _by_mask(x: Raw, mask: Raw, value: Raw) -> tuple[Raw, Raw]:
+    """The mask in the shape of `x`, and at each place that it picks the value that goes there."""
+    rest = x.ndim - mask.ndim
+    wide = jnp.reshape(mask, mask.shape + (1,) * rest)
+    if value.ndim > rest:
+        rank = jnp.cumsum(jnp.reshape(mask, (-1,))) - 1
+        value = jnp.broadcast_to(value, (value.shape[0], *x.shape[mask.ndim :]))
+        value = jnp.reshape(value[jnp.clip(rank, 0, value.shape[0] - 1)], x.shape)
+    return wide, value
 
 
 def diagonals(x: Raw, *, offset: int) -> Raw:

@@ -10,6 +10,7 @@ import numpy as np
 
 from numpygrad._backend import Backend, Namespace
 from numpygrad._kernels import is_basic
+from numpygrad._program import Program, Runner
 from numpygrad_numpy import _fft, _linalg
 from numpygrad_numpy._kernels import COMPLEX_KERNELS, KERNELS
 
@@ -68,6 +69,12 @@ def _to_dlpack(
     return data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
 
+def _execute(program: Program) -> Runner:
+    from numpygrad_numpy._executor import execute
+
+    return execute(program)
+
+
 FAST: dict[str, Callable[..., Raw]] = {
     "add": np.add,
     "divide": np.divide,
@@ -89,4 +96,5 @@ backend = Backend(
     add_at=_add_at,
     scope=_quiet,
     fast=FAST,
+    executor=_execute,
 )

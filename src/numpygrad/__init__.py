@@ -35,6 +35,9 @@ from numpygrad._backend import set_default_device as set_default_device
 from numpygrad._info import __array_namespace_info__ as __array_namespace_info__
 from numpygrad._modes import enable_grad as enable_grad
 from numpygrad._modes import is_grad_enabled as is_grad_enabled
+from numpygrad._modes import is_lazy as is_lazy
+from numpygrad._modes import lazy as lazy
+from numpygrad._modes import mode as mode
 from numpygrad._modes import no_grad as no_grad
 from numpygrad._transforms import grad as grad
 from numpygrad._transforms import jvp as jvp
@@ -194,12 +197,25 @@ from numpygrad.ops.utility import diff as diff
 if _typing.TYPE_CHECKING:
     from numpygrad import fft as fft
     from numpygrad import random as random
+    from numpygrad._drawing import visualize as visualize
 
 
 def __getattr__(name: str) -> _typing.Any:
     """The modules that are imported when first used."""
     if name in ("fft", "random"):
         return __import__(f"numpygrad.{name}", fromlist=[name])
+    if name == "compile":
+        from numpygrad._compile import compile
+
+        return compile
+    if name == "lazy_stats":
+        from numpygrad._realize import lazy_stats
+
+        return lazy_stats
+    if name == "visualize":
+        from numpygrad._drawing import visualize
+
+        return visualize
     raise AttributeError(f"module 'numpygrad' has no attribute {name!r}")
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import linecache
-import sys
 from heapq import heappop, heappush
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,15 +14,14 @@ from numpygrad._op import Mode
 from numpygrad.errors import AnomalyError, VersionError
 
 OUTSIDE = "code outside of detect_anomaly()"
-_PACKAGE = str(Path(__file__).parent)
 
 
 class detect_anomaly(_modes.Watching):
     """A context in which backward names the op, and the line of code, that made the first NaN.
 
     Both the ops and `backward()` must run inside it. Each backward pass is first made step by step,
-    so it takes more than twice as long: for looking for errors only. A `VersionError` names
-    the lines of both ops.
+    so it takes more than twice as long: for looking for errors only. Lazy mode is off inside. A
+    `VersionError` names the lines of both ops.
 
     Raises
     ------
@@ -49,14 +45,23 @@ class detect_anomaly(_modes.Watching):
         super().__init__()
         self._places: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
         self._writes: dict[int | None, str] = {}
+        self._eager = _modes.eager()
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._eager.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._eager.__exit__(*error)
+        super().__exit__(*error)
 
     def recorded(self, node: Node) -> None:
         """Note where in the caller's code an op was recorded."""
-        self._places[node] = _callers_line()
+        self._places[node] = _modes.callers_line()
 
     def written(self, stamp: int) -> None:
         """Note where in the caller's code a write was made."""
-        self._writes[stamp] = _callers_line()
+        self._writes[stamp] = _modes.callers_line()
 
     def before_sweep(self, root: Node, seed: Array) -> None:
         """Make the backward pass one op at a time, looking at each contribution."""
@@ -73,7 +78,8 @@ class detect_anomaly(_modes.Watching):
                     held[parent.sequence] = [parent, contribution]
                     heappush(heap, -parent.sequence)
                 elif op.is_part:
-                    entry[1][node.params["position"]] = g
+                    parts, index = entry[1], node.params["position"]
+                    parts[index] = g if parts[index] is None else parts[index] + g
                 else:
                     entry[1] = entry[1] + contribution
 
@@ -113,12 +119,3 @@ class detect_anomaly(_modes.Watching):
 
 def _each(g: Any) -> list[Any]:
     return [part for part in g if part is not None] if isinstance(g, Parts) else [g]
-
-
-def _callers_line() -> str:
-    """The line of code, outside of numpygrad, that is being run."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    name, line = frame.f_code.co_filename, frame.f_lineno
-    return f"{name}:{line}: {linecache.getline(name, line).strip()}"

@@ -316,6 +316,10 @@ class Array:
 
         Assigning replaces the values, shape and dtype staying, and counts as a write.
         """
+        if self._type.eager is not None:
+            numpygrad._dispatch.settle([self])
+        elif _modes.unusual and (tracing := _modes.tracing()) is not None:
+            tracing.require_values([self], "the values of an array")
         if isinstance(self._data, np.generic):  # a 0-d result of NumPy, given memory once asked for
             self._data = np.asarray(self._data)
         return self._data
@@ -327,7 +331,9 @@ class Array:
 
     @property
     def values(self) -> RawArray:
-        """The backend's own array, as `data`."""
+        """The backend's own array, as `data`; `None` of a deferred array until it is realized."""
+        if self._type.eager is not None and self._data.value is None:
+            return None
         return self.data
 
     @property
@@ -383,6 +389,8 @@ class Array:
         node = self._node
         if node is None or (node.op is not None and not node.op.hooked):
             return None
+        if _modes.unusual and (tracing := _modes.tracing()) is not None:
+            tracing.saw(node)
         return getattr(node, "grad", None)
 
     @grad.setter
@@ -397,11 +405,15 @@ class Array:
             raise TypeError(
                 f"x.grad is an Array or None, not {type(grad).__name__}; use npg.asarray"
             )
-        if grad is not None and (grad.shape != self.shape or grad._type is not self._type):
+        if grad is not None and (
+            grad.shape != self.shape or grad.dtype != self.dtype or grad.device is not self.device
+        ):
             raise numpygrad.errors.ShapeError(
                 f"a gradient has its array's shape, dtype and device: {self.shape} {self._type}, "
                 f"not {grad.shape} {grad._type}"
             )
+        if _modes.unusual and (tracing := _modes.tracing()) is not None:
+            tracing.saw(self._node)
         self._node.grad = grad
 
     # Operators
@@ -690,8 +702,46 @@ class Array:
         return numpygrad._engine.register_hook(self, hook)
 
     def realize(self) -> Array:
-        """The array, its values computed: eager arrays always are."""
+        """The array, its values computed; those of eager arrays always are."""
+        numpygrad._dispatch.settle([self])
         return self
+
+    @classmethod
+    def deferred(
+        cls,
+        function: Callable[[], Any],
+        *,
+        shape: int | tuple[int, ...],
+        dtype: DTypeLike | None = None,
+        device: str | None = None,
+    ) -> Array:
+        """An array that is not there yet: `function` runs once, when its values are wanted.
+
+        Parameters
+        ----------
+        function
+            Takes nothing; gives an Array, a NumPy array or nested lists.
+        shape, dtype, device
+            Of what it will give; float64 and the default device by default.
+
+        Raises
+        ------
+        ShapeError
+            When it runs, if the result has another shape or dtype than promised.
+
+        Examples
+        --------
+        >>> import numpygrad as npg
+        >>> x = npg.Array.deferred(lambda: [1.0, 2.0], shape=2)
+        >>> x.values is None, x.shape
+        (True, (2,))
+        >>> x.realize()
+        Array([1., 2.])
+        """
+        made: Array = numpygrad.ops.creation.deferred(
+            function, shape=shape, dtype=dtype, device=device
+        )
+        return made
 
     def _rule_namespace(self) -> Any:
         """What rules see as `xp` when the backward pass is recorded."""
@@ -781,7 +831,7 @@ class Array:
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Array:
         """The elements in another shape, given as a tuple or as separate ints; -1 is worked out."""
-        return numpygrad.reshape(self, _one_tuple(shape))
+        return numpygrad.reshape(self, one_tuple(shape))
 
     view = reshape
 
@@ -791,7 +841,7 @@ class Array:
 
     def transpose(self, *axes: int | tuple[int, ...]) -> Array:
         """The axes in the given order; reversed by default."""
-        return numpygrad.permute_dims(self, _one_tuple(axes)) if axes else self.T
+        return numpygrad.permute_dims(self, one_tuple(axes)) if axes else self.T
 
     def squeeze(self, axis: Axis = None) -> Array:
         """Without axes of length 1: all of them by default."""
@@ -910,7 +960,7 @@ class Outdated(Array):
 Array._outdated = Outdated
 
 
-def _one_tuple(values: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:
+def one_tuple(values: tuple[int | tuple[int, ...], ...]) -> tuple[int, ...]:
     """`f(2, 3)` and `f((2, 3))` alike."""
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         return tuple(values[0])

@@ -21,6 +21,7 @@ import numpy as np
 from numpygrad import _linalg_kernels
 from numpygrad._dtypes import DEFAULT_FLOAT, DType, float32
 from numpygrad._kernels import DEFAULTS
+from numpygrad._program import Executor, interpreter
 from numpygrad.errors import BackendError, DeviceError
 from numpygrad.typing import RawArray, Shape
 
@@ -178,6 +179,8 @@ class Backend:
     fast: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """Kernels by op name that may be called on real floating arrays of one dtype without checks:
     they take raw arrays and 0-d values, and give the standard's result."""
+    executor: Executor = interpreter
+    """Makes of a `Program`, recorded in lazy mode, what runs it; see `numpygrad._program`."""
     random_source: Callable[[np.random.SeedSequence, Any], RandomSource] | None = None
     """Random numbers of a seed on a device, the library's own; `None` if NumPy shall draw them on
     the host, from where they are moved."""
@@ -210,8 +213,10 @@ class ArrayType:
         "_by_raw_dtype",
         "_siblings",
         "backend",
+        "deferred",
         "device",
         "dtype",
+        "eager",
         "fast",
         "is_complex",
         "is_floating",
@@ -219,11 +224,28 @@ class ArrayType:
         "raw_dtype",
         "scalars",
         "simple",
+        "weak",
         "xp",
     )
 
-    def __init__(self, device: Device, dtype: DType, siblings: dict[Any, ArrayType]) -> None:
-        backend = device.backend
+    deferred: ArrayType | None
+    """The type of arrays that stand for ones of this type to come, once there are any."""
+    eager: ArrayType | None
+    """Of a type of deferred arrays, that of the arrays they will be; else `None`."""
+    weak: bool
+    """Whether its arrays promote as Python floats do: those that a compiled function is given."""
+
+    def __init__(
+        self,
+        device: Device,
+        dtype: DType,
+        siblings: dict[Any, ArrayType],
+        backend: Backend | None = None,
+    ) -> None:
+        self.deferred = None
+        self.weak = False
+        self.eager = None if backend is None else device.type(dtype)
+        backend = backend or device.backend
         self.device = device
         self.backend = backend
         self.dtype = dtype
@@ -247,7 +269,8 @@ class ArrayType:
         """The type of the same device and another dtype."""
         found = self._siblings.get(dtype)
         if found is None:
-            found = self._siblings[dtype] = ArrayType(self.device, dtype, self._siblings)
+            backend = None if self.eager is None else self.backend
+            found = self._siblings[dtype] = ArrayType(self.device, dtype, self._siblings, backend)
         return found
 
     def of(self, data: RawArray) -> ArrayType:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,15 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, new, scalar, wrap
 from numpygrad._backend import ArrayType, backend_of_raw, default_device
-from numpygrad._dtypes import KINDS, DType, as_dtype, floating, promote, promote_scalar
+from numpygrad._dtypes import (
+    DEFAULT_COMPLEX,
+    KINDS,
+    DType,
+    as_dtype,
+    floating,
+    promote,
+    promote_scalar,
+)
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, PART, TABLE, Op, Plan
 from numpygrad._storage import attach_view, lay_out
@@ -57,7 +66,7 @@ def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
 
 def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> Array:
     """`apply(function, x, **params)` for an op of one array, shorter if nothing is converted."""
-    if type(x) is not Array or _modes.unusual:
+    if type(x) is not Array or _modes.unusual or x._type.eager is not None:
         return apply(function, x, **params)
     type_ = x._type
     op = TABLE[function]
@@ -109,6 +118,8 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     the kernel as they are.
     """
     op = TABLE[function]
+    if _modes.unusual and _modes.is_lazy():
+        return _deferred(op, operands, params)
     first = operands[0]
     type_ = first._type if type(first) is Array else None
     tracked = False
@@ -131,6 +142,9 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
         type_ = operands[0]._type  # type: ignore[union-attr]  # Arrays from here on
         tracked = any(x._node is not None for x in operands)  # type: ignore[union-attr]  # the same
     arrays: Sequence[Array] = operands  # type: ignore[assignment]  # Arrays from here on
+    if _modes.deferring:
+        settle(arrays)
+        type_ = arrays[0]._type
     if op.view and arrays[0]._alias is None:
         lay_out(arrays[0])
     kernel = type_.kernels.get(op)
@@ -164,9 +178,10 @@ def apply_several(function: Callable[..., Any], /, *operands: Operand, **params:
     """The results of an op that has several, as its row's named tuple, recorded as one node."""
     op = TABLE[function]
     arrays = _alike(op, operands)
-    type_ = arrays[0]._type
+    placed = [in_mode(x) for x in arrays]
+    type_ = placed[0]._type
     kernel = type_.kernels.get(op) or _kernel(op, type_)
-    results = tuple(kernel(*[x._data for x in arrays], **params))
+    results = tuple(kernel(*[x._data for x in placed], **params))
     outputs: Any = op.outputs
     found = [wrap(data, type_.of(data)) for data in results]
     if any(x._node is not None for x in arrays) and _modes.is_grad_enabled():
@@ -175,6 +190,95 @@ def apply_several(function: Callable[..., Any], /, *operands: Operand, **params:
         if joint is not None:
             found = parts_of(joint, results)
     return outputs._make(found)
+
+
+def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Array:
+    """The result of an op in lazy mode: its kernel's call is recorded, and made later."""
+    from numpygrad._lifting import lift
+
+    raw = []
+    arrays: Any = operands
+    type_ = None
+    for x in operands:
+        if type(x) is Array:
+            data = x._data if x._type.eager is not None else lift(x)
+            if type_ is None:
+                type_ = data.type
+                if op.dtype == "float" and not type_.is_floating:
+                    break
+            elif data.type is not type_ and op.dtype != "own":
+                break
+        elif (
+            (type(x) is float or type(x) is int)
+            and type_ is not None
+            and type_.is_floating
+            and not type_.weak
+        ):
+            made = scalar(type_, x)
+            arrays = [made if other is x else other for other in arrays]
+            data = made._data
+        else:
+            break
+        raw.append(data)
+    if len(raw) < len(operands):
+        arrays = _alike(op, operands)
+        raw = [lift(x) for x in arrays]
+        type_ = raw[0].type
+    if op.view and arrays[0]._alias is None:
+        lay_out(arrays[0])
+    assert type_ is not None  # noqa: S101 (there is an operand)
+    kernel = type_.kernels.get(op) or _kernel(op, type_)
+    try:
+        data = kernel(raw, **params) if op.variadic else kernel(*raw, **params)
+    except (ValueError, TypeError):
+        _explain(op, arrays)
+        raise
+    out = new()
+    out._data = data
+    out._type = data.type
+    out._alias = out._node = None
+    if op.differentiable and _modes.is_grad_enabled():
+        for x in arrays:
+            if x._node is not None:
+                record(op, out, arrays, params)
+                break
+    if op.view and not params.get("copy"):
+        attach_view(out, arrays[0], op.function, params)
+    return out
+
+
+def lazily(name: str, call: Callable[[], RawArray], shape: Shape, type_: ArrayType) -> Array:
+    """An array that `call()` gives, once it is wanted."""
+    from numpygrad._deferred import Kernel, call_of, deferred_type
+
+    _modes.expect_deferred()
+    type_ = deferred_type(type_)
+    return wrap(call_of(Kernel(name, call), shape, type_), type_)
+
+
+def settle(arrays: Sequence[Array]) -> None:
+    """Compute those of the arrays that are deferred, by one program."""
+    if any(x._type.eager is not None for x in arrays):
+        from numpygrad._lifting import settle
+
+        settle(*arrays)
+
+
+def in_mode(x: Array) -> Array:
+    """`x` as ops of this context take it: deferred in lazy mode, else with its values."""
+    if not _modes.deferring:
+        return x
+    if not _modes.is_lazy():
+        settle([x])
+        return x
+    if x._type.eager is not None:
+        return x
+    from numpygrad._deferred import deferred_type
+    from numpygrad._lifting import lift
+
+    out = wrap(lift(x), deferred_type(x._type))
+    out._node = x._node
+    return out
 
 
 def _kernel(op: Op, type_: ArrayType) -> Callable[..., RawArray]:
@@ -234,7 +338,9 @@ def record(
     for x in operands:
         conjugates = conjugates or x._type.is_complex
     node.sequence = tick()
-    node.op = op.conjugating if conjugates else op
+    if conjugates:
+        op = op.conjugating
+    node.op = op if type_.eager is None else op.deferred
     node.type = type_
     node.shape = shape
     if results is None:
@@ -290,6 +396,9 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
     dtypes: list[DType] = [
         x.dtype for x in operands if isinstance(x, (Array, np.ndarray, np.generic))
     ]
+    weak = next((type_ for type_ in found if type_.weak), None)
+    if weak is not None:
+        operands, dtypes = _promoted_weakly(operands, dtypes, weak)
     common = dtypes[0] if dtypes else None
     for dtype in dtypes[1:]:
         common = promote(common, dtype)
@@ -299,7 +408,12 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
             arrays.append(x)
         elif isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
             dtype = np.asarray(x).dtype if common is None else promote_scalar(common, type(x))  # type: ignore[arg-type]  # a class is hashable
-            arrays.append(_scalar_operand(x, dtype, device.type(dtype)))
+            type_ = device.type(dtype)
+            if _modes.unusual and _modes.is_lazy():
+                from numpygrad._deferred import deferred_type
+
+                type_ = deferred_type(type_)
+            arrays.append(_scalar_operand(x, dtype, type_))
         elif isinstance(x, (np.ndarray, np.generic)):
             type_ = device.type(as_dtype(x.dtype))
             # A copy: nobody would know of a later write into the ndarray.
@@ -311,6 +425,30 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
                 f"{name}() takes Arrays, NumPy arrays and Python scalars, not {type(x).__name__}"
             )
     return arrays
+
+
+def _promoted_weakly(
+    operands: Sequence[Operand], dtypes: list[DType], weak: ArrayType
+) -> tuple[Sequence[Operand], list[DType]]:
+    """The operands with those of weak type converted to what a Python float would become."""
+    strong = [
+        x.dtype
+        for x in operands
+        if (isinstance(x, Array) and not x._type.weak) or isinstance(x, (np.ndarray, np.generic))
+    ]
+    if not strong:
+        return [x if isinstance(x, Array) else _weak_scalar(weak, x) for x in operands], dtypes
+    dtype = promote_scalar(functools.reduce(promote, strong), float)
+    return [
+        convert(x, dtype) if isinstance(x, Array) and x._type.weak else x for x in operands
+    ], strong
+
+
+def _weak_scalar(weak: ArrayType, x: Any) -> Array:
+    """A Python number beside floats that a compiled function was given."""
+    made = scalar(weak.with_dtype(DEFAULT_COMPLEX) if type(x) is complex else weak, x)
+    made._data.type = made._type
+    return made
 
 
 def as_array(name: str, x: Operand) -> Array:

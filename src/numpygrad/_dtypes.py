@@ -46,6 +46,10 @@ KINDS = {
 }
 
 
+_STANDARD = {dtype: dtype for dtype in STANDARD}
+"""Each by itself: NumPy makes equal ones that are not identical, which is how types compare."""
+
+
 def as_dtype(dtype: DTypeLike) -> DType:
     """The `numpy.dtype` meant by `dtype`, in the machine's byte order.
 
@@ -60,11 +64,12 @@ def as_dtype(dtype: DTypeLike) -> DType:
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError as error:
         raise DTypeError(f"{dtype!r} is not a dtype; use npg.float64, 'float64', ...") from error
-    if found not in STANDARD:
+    standard = _STANDARD.get(found)
+    if standard is None:
         raise DTypeError(
             f"dtype {found} is not one of the standard's: {sorted(map(str, STANDARD))}"
         )
-    return found
+    return standard
 
 
 @functools.cache

@@ -15,7 +15,7 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType
-from numpygrad._dispatch import convert, from_numpy
+from numpygrad._dispatch import convert, from_numpy, settle
 from numpygrad._kernels import device_of, sum_to
 from numpygrad._node import RELEASED, Node, Parts
 from numpygrad._op import BY_NAME, Mode
@@ -92,7 +92,7 @@ class Sweep:
     def _swept(self, root: Node, seed: Any) -> Cotangents:
         found = self._sweep(State(root, seed, {}, []), careful=False)
         if self.checkpoint is not None and any(
-            node.type.xp.has_nan(g._data if self.recorded else g)
+            (g._type.xp.has_nan(g._data) if self.recorded else node.type.xp.has_nan(g))
             for node, (g, _) in found.totals.items()
         ):
             found = self._sweep(self.checkpoint, careful=True)
@@ -104,6 +104,7 @@ class Sweep:
         node, g, held_by, heap = state
         recorded, targets = self.recorded, self.targets
         mode = 2 * recorded + careful
+        by_cotangent = recorded
         floor = min(target.sequence for target in targets) if targets else 0
         escaped = False
         release = not self.retain_graph and not careful
@@ -132,13 +133,26 @@ class Sweep:
             else:
                 if op.hooked:
                     g, owned = _by_hooks(node, g, recorded=recorded), False
+                if op.is_deferred and not by_cotangent:
+                    # From here on the pass is recorded as a program. Where a zero meets an infinite
+                    # derivative can only be known when that runs, so products are guarded at once.
+                    by_cotangent = True
+                    backend = node.type.backend
+                    add = backend.accumulate
+                    mode = Mode.DEFERRED + (self.checkpoint is not None)
+                    self.checkpoint = None
+                    g = _lifted(node.type, g)
+                    for entry in held_by.values():
+                        entry[1], entry[2] = _lifted(entry[0].type, entry[1]), False
+                if op.masks and mode >= Mode.DEFERRED:
+                    mode = Mode.DEFERRED_CAREFUL
                 sparse = op.sparse and not recorded
                 pulls = (
                     op.pulls(Mode(mode), len(node.parents))
                     if op.variadic
                     else op.pull_sets[mode] or op.fill(mode)
                 )
-                if op.masks and self.checkpoint is None:
+                if op.masks and self.checkpoint is None and mode < Mode.DEFERRED:
                     self.checkpoint = State(node, g, held_by, heap).copy()
                     release = owned = False
                 if op.overwrites and not recorded:
@@ -182,7 +196,7 @@ class Sweep:
                 # The commonest case written out: one tracked operand, met for the first time.
                 contribution = pulls[index](node, g)
                 if not node.fits and contribution.shape != only.shape:
-                    xp = g._rule_namespace() if recorded else node.type.xp
+                    xp = g._rule_namespace() if by_cotangent else node.type.xp
                     contribution = sum_to(xp, contribution, only.shape)
                 if release:
                     node.input1 = RELEASED
@@ -220,7 +234,7 @@ class Sweep:
                     continue
                 contribution = pulls[i](node, g)
                 if not fits and contribution.shape != parent.shape:
-                    xp = g._rule_namespace() if recorded else node.type.xp
+                    xp = g._rule_namespace() if by_cotangent else node.type.xp
                     contribution = sum_to(xp, contribution, parent.shape)
                 if held is not None:
                     held[1] = add(held[1], contribution, held[2])
@@ -265,7 +279,9 @@ class Sweep:
         holds it, so that a loop of writes takes time in proportion to what is written. `handed` is
         a list of the cotangent alone, which is taken out of it.
         """
-        xp, backend, g = node.type.xp, node.type.backend, handed.pop()
+        g = handed.pop()
+        type_ = _type_in(node, g)
+        xp, backend = type_.xp, type_.backend
         shares = []
         if node.parent2 is not None:
             picked = pulls[1](node, g)
@@ -331,6 +347,25 @@ class Sweep:
         ends, targets = held_by.values(), self.targets
         totals = {node: (g, owned) for node, g, owned in ends if targets is None or node in targets}
         return Cotangents(totals, escaped or len(totals) < len(ends))
+
+
+def _type_in(node: Node, g: Any) -> ArrayType:
+    """The type of the node's array, deferred where its cotangent is."""
+    if hasattr(g, "type") and node.type.eager is None:
+        from numpygrad._deferred import deferred_type
+
+        return deferred_type(node.type)
+    return node.type
+
+
+def _lifted(type_: ArrayType, g: Any) -> Any:
+    """A cotangent, or those of several outputs, as deferred arrays."""
+    from numpygrad._deferred import deferred_type
+
+    xp = deferred_type(type_).xp
+    if type(g) is Parts:
+        return Parts(None if part is None else xp.lifted(part) for part in g)
+    return xp.lifted(g)
 
 
 def _release(node: Node) -> None:
@@ -402,10 +437,15 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
     seed = seed_for(y, grad)
     totals, _ = cotangents(y, seed, recorded=create_graph, retain_graph=retain_graph)
     owned = own_gradients(totals, seed, recorded=create_graph)
+    if _modes.deferring and not _modes.tracing():
+        settle([y, *owned.values()])
     if _hooks:
         owned = {node: _hooked(node, gradient) for node, gradient in owned.items()}
+    tracing = _modes.tracing()
     with _accumulating:
         for node, gradient in owned.items():
+            if tracing is not None:
+                tracing.saw(node)
             node.grad = gradient if node.grad is None else _sum(node.grad, gradient, create_graph)
 
 
@@ -460,7 +500,8 @@ def _by_hooks(node: Node, g: Any, *, recorded: bool) -> Any:
     """The cotangent of a node, as its hooks leave it."""
     if recorded:
         return _hooked(node, g)
-    shown = wrap(node.type.xp.asarray(g, copy=True), node.type)
+    type_ = _type_in(node, g)
+    shown = wrap(type_.xp.asarray(g, copy=True), type_)
     found = _hooked(node, shown)
     return g if found is shown else found._data
 
@@ -470,7 +511,11 @@ def _hooked(node: Node, g: Array) -> Array:
         found = hook(g)
         if found is None:
             continue
-        if not isinstance(found, Array) or found.shape != g.shape or found._type is not g._type:
+        if (
+            not isinstance(found, Array)
+            or found.shape != g.shape
+            or (found.dtype, found.device) != (g.dtype, g.device)
+        ):
             raise ShapeError(
                 f"a hook returns None or an Array like the gradient it was given, {g.shape} "
                 f"{g.dtype} on {g.device!r}, not {found!r}"
@@ -505,7 +550,7 @@ def _own(g: Array, handed_out: set[int]) -> Array:
 
 def _raw_own(node: Node, g: RawArray, owned: bool, handed_out: set[int]) -> Array:
     """A gradient that shares memory with nothing else."""
-    type_ = node.type
+    type_ = _type_in(node, g)
     if id(g) in handed_out or not (owned or type_.backend.owned(g)):
         g = type_.xp.asarray(g, copy=True)
     handed_out.add(id(g))
@@ -515,12 +560,14 @@ def _raw_own(node: Node, g: RawArray, owned: bool, handed_out: set[int]) -> Arra
 def _sum(total: Array, g: Array, create_graph: bool) -> Array:
     if create_graph:
         return total + g
-    with _modes.no_grad():
+    at_once = _modes.is_lazy() and not _modes.tracing()
+    with _modes.no_grad(), _modes.eager() if at_once else contextlib.nullcontext():
         return total + g
 
 
 def zero_grad(y: Array) -> None:
     """Set the gradient of every leaf behind `y` to zeros."""
+    tracing = _modes.tracing()
     seen: set[int] = set()
     todo = [y._node] if y._node is not None else []
     while todo:
@@ -529,6 +576,8 @@ def zero_grad(y: Array) -> None:
             continue
         seen.add(node.sequence)
         if node.op is None and node.grad is not None:
+            if tracing is not None:
+                tracing.saw(node)
             node.grad = zeros_of(node.type, node.shape)
         todo.extend(parent for parent in node.parents if parent is not None)
 

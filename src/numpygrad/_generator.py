@@ -18,6 +18,7 @@ from numpygrad._array import Array, Operand, wrap
 from numpygrad._backend import Device, RandomSource, find_device, numpy_dtype
 from numpygrad._dispatch import from_numpy, require_broadcast
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype, floating, promote
+from numpygrad._kernels import holds
 from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.elementwise import log1p
@@ -550,11 +551,7 @@ def _probabilities(p: Any, total: int) -> np.ndarray[Any, Any]:
 
 def _refuse(wrong: Any, need: str, **given: Any) -> None:
     """`ValueError` if `wrong` is true, of a boolean Array anywhere."""
-    try:
-        found = bool(any_of(wrong)) if isinstance(wrong, Array) else wrong
-    except TypeError:  # of an array that is being traced nothing is known
-        return
-    if found:
+    if holds(any_of(wrong) if isinstance(wrong, Array) else wrong):
         shown = (
             f"{name} of shape {x.shape}" if getattr(x, "ndim", 0) else f"{name}={x}"
             for name, x in given.items()

@@ -9,21 +9,35 @@ from numpygrad._kernels import device_of
 from numpygrad.typing import RawArray
 
 
+def is_complex(xp: Any, x: RawArray) -> bool:
+    """Whether an array is complex."""
+    return bool(xp.isdtype(x.dtype, "complex floating"))
+
+
+def adjoint(xp: Any, x: RawArray) -> RawArray:
+    """The conjugate transpose of matrices."""
+    x = xp.matrix_transpose(x)
+    return xp.conj(x) if is_complex(xp, x) else x
+
+
+def diagonal_mask(xp: Any, x: RawArray) -> RawArray:
+    """The mask of the diagonal of square matrices."""
+    steps = xp.arange(x.shape[-1], device=device_of(x))
+    return steps[:, None] == steps[None, :]
+
+
+def phase(xp: Any, u: RawArray, vh: RawArray) -> RawArray:
+    """The determinant of a product of unitary matrices, a number for each as a 1 by 1 matrix."""
+    return xp.linalg.det(u @ vh)[..., None, None]
+
+
 def adjugate(xp: Any, x: RawArray) -> RawArray:
     """By the singular values, whose products without one of them are exact where some are 0."""
     u, s, vh = xp.linalg.svd(x)
-    steps = xp.arange(s.shape[-1], device=device_of(s))
     one = xp.ones((), dtype=s.dtype, device=device_of(s))
-    others = xp.where(steps[:, None] == steps[None, :], one, s[..., None, :])
+    others = xp.where(diagonal_mask(xp, x), one, s[..., None, :])
     products = xp.astype(xp.prod(others, axis=-1), x.dtype)
-    phase = xp.linalg.det(u @ vh)[..., None, None]
-    inner = xp.matrix_transpose(u * products[..., None, :])
-    inner, vh = (xp.conj(a) if _is_complex(xp, a) else a for a in (inner, vh))
-    return phase * (xp.matrix_transpose(vh) @ inner)
-
-
-def _is_complex(xp: Any, x: RawArray) -> bool:
-    return bool(xp.isdtype(x.dtype, "complex floating"))
+    return phase(xp, u, vh) * (adjoint(xp, vh) @ adjoint(xp, u * products[..., None, :]))
 
 
 DEFAULTS: dict[str, Callable[..., Any]] = {"adjugate": adjugate}

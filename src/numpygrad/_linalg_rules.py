@@ -14,26 +14,17 @@ from numpy.linalg import LinAlgError
 
 from numpygrad._array import Array
 from numpygrad._kernels import device_of, diagonal_key, holds, unreduce
+from numpygrad._linalg_kernels import adjoint, diagonal_mask, is_complex, phase
 from numpygrad.errors import DerivativeError
 
 
-def _is_complex(xp: Any, x: Any) -> bool:
-    return bool(xp.isdtype(x.dtype, "complex floating"))
-
-
-def _adjoint(xp: Any, x: Any) -> Any:
-    """The conjugate transpose of matrices."""
-    x = xp.matrix_transpose(x)
-    return xp.conj(x) if _is_complex(xp, x) else x
-
-
 def _real(xp: Any, x: Any) -> Any:
-    return xp.real(x) if _is_complex(xp, x) else x
+    return xp.real(x) if is_complex(xp, x) else x
 
 
 def _like(xp: Any, g: Any, dtype: Any) -> Any:
     """A gradient in its input's dtype: the real part for a real input."""
-    if _is_complex(xp, g) and not xp.isdtype(dtype, "complex floating"):
+    if is_complex(xp, g) and not xp.isdtype(dtype, "complex floating"):
         return xp.real(g)
     return g if g.dtype == dtype else xp.astype(g, dtype)
 
@@ -41,13 +32,7 @@ def _like(xp: Any, g: Any, dtype: Any) -> Any:
 def _diagonal_of(xp: Any, x: Any) -> Any:
     """The diagonals of square matrices."""
     zero = xp.zeros((), dtype=x.dtype, device=device_of(x))
-    return xp.sum(xp.where(_identity(xp, x), x, zero), axis=-1)
-
-
-def _identity(xp: Any, x: Any) -> Any:
-    """The mask of the diagonal of square matrices."""
-    steps = xp.arange(x.shape[-1], device=device_of(x))
-    return steps[:, None] == steps[None, :]
+    return xp.sum(xp.where(diagonal_mask(xp, x), x, zero), axis=-1)
 
 
 def _column(values: Any) -> Any:
@@ -109,22 +94,22 @@ def slogdet_pull(xp: Any, g: Any, x: Any, y: Any) -> Any:
     """d log(det x) = tr(x^-1 dx), whose imaginary part turns the sign."""
     inverse = _inverse(xp, x, "slogdet()")
     turn = g.logabsdet
-    if _is_complex(xp, x):
+    if is_complex(xp, x):
         if turn is None:
             turn = xp.zeros_like(y.logabsdet)
         if g.sign is not None:
             turn = turn + 1j * xp.imag(g.sign * xp.conj(y.sign))
     elif turn is None:  # the sign of a real determinant is constant
         return xp.zeros_like(x)
-    return turn[..., None, None] * _adjoint(xp, inverse)
+    return turn[..., None, None] * adjoint(xp, inverse)
 
 
 def adjugate_pull(xp: Any, g: Any, x: Any) -> Any:
     """The transpose of `adjugate_push`."""
     u, s, vh = xp.linalg.svd(x)
-    inner = _adjoint(xp, u) @ xp.matrix_transpose(g) @ _adjoint(xp, vh)
-    moved = _adjugate_differential(xp, s, inner, transpose=True) * _phase(xp, u, vh)
-    if _is_complex(xp, u):
+    inner = adjoint(xp, u) @ xp.matrix_transpose(g) @ adjoint(xp, vh)
+    moved = _adjugate_differential(xp, s, inner, transpose=True) * phase(xp, u, vh)
+    if is_complex(xp, u):
         return xp.conj(u) @ moved @ xp.conj(vh)
     return u @ moved @ vh
 
@@ -132,13 +117,9 @@ def adjugate_pull(xp: Any, g: Any, x: Any) -> Any:
 def adjugate_push(xp: Any, g: Any, x: Any) -> Any:
     """adj(u s vh) = det(u vh) v adj(s) u^H for unitary u and vh; `g` is the tangent of x."""
     u, s, vh = xp.linalg.svd(x)
-    inner = _adjoint(xp, u) @ g @ _adjoint(xp, vh)
-    moved = _adjugate_differential(xp, s, inner, transpose=False) * _phase(xp, u, vh)
-    return _adjoint(xp, vh) @ moved @ _adjoint(xp, u)
-
-
-def _phase(xp: Any, u: Any, vh: Any) -> Any:
-    return xp.linalg.det(u @ vh)[..., None, None]
+    inner = adjoint(xp, u) @ g @ adjoint(xp, vh)
+    moved = _adjugate_differential(xp, s, inner, transpose=False) * phase(xp, u, vh)
+    return adjoint(xp, vh) @ moved @ adjoint(xp, u)
 
 
 def _adjugate_differential(xp: Any, s: Any, e: Any, *, transpose: bool) -> Any:
@@ -152,15 +133,15 @@ def _adjugate_differential(xp: Any, s: Any, e: Any, *, transpose: bool) -> Any:
     i, j, k = steps[:, None, None], steps[None, :, None], steps[None, None, :]
     one = xp.ones((), dtype=s.dtype, device=device_of(s))
     others = xp.prod(xp.where((k == i) | (k == j), one, s[..., None, None, :]), axis=-1)
-    others = xp.astype(xp.where(_identity(xp, others), 0 * one, others), e.dtype)
+    others = xp.astype(xp.where(diagonal_mask(xp, others), 0 * one, others), e.dtype)
     sums = xp.sum(others * _row(_diagonal_of(xp, e)), axis=-1)
     off = -others * (xp.matrix_transpose(e) if transpose else e)
-    return xp.where(_identity(xp, e), _row(sums), off)
+    return xp.where(diagonal_mask(xp, e), _row(sums), off)
 
 
 def pinv_pull(xp: Any, g: Any, x: Any, y: Any) -> Any:
     """dy = -y dx y + y y^H dx^H (1 - x y) + (1 - y x) dx^H y^H y."""
-    yh, gh = _adjoint(xp, y), _adjoint(xp, g)
+    yh, gh = adjoint(xp, y), adjoint(xp, g)
     first = yh @ g @ yh
     left = gh @ y @ yh
     right = yh @ y @ gh
@@ -180,13 +161,13 @@ def trace_transpose(xp: Any, g: Any, x_shape: Any, offset: int) -> Any:
 def cholesky_pull(xp: Any, g: Any, y: Any, upper: bool) -> Any:
     """dL = L phi(L^-1 dx L^-H), where phi takes the lower triangle and half of the diagonal."""
     if upper:
-        y, g = _adjoint(xp, y), _adjoint(xp, g)
-    lh = _adjoint(xp, y)
+        y, g = adjoint(xp, y), adjoint(xp, g)
+    lh = adjoint(xp, y)
     inner = xp.tril(lh @ g)
-    inner = xp.where(_identity(xp, inner), 0.5 * inner, inner)
+    inner = xp.where(diagonal_mask(xp, inner), 0.5 * inner, inner)
     half = xp.linalg.solve(lh, inner)
-    full = _adjoint(xp, xp.linalg.solve(lh, _adjoint(xp, half)))
-    return 0.5 * (full + _adjoint(xp, full))
+    full = adjoint(xp, xp.linalg.solve(lh, adjoint(xp, half)))
+    return 0.5 * (full + adjoint(xp, full))
 
 
 def qr_pull(xp: Any, g: Any, x_shape: Any, y: Any) -> Any:
@@ -211,13 +192,13 @@ def qr_pull(xp: Any, g: Any, x_shape: Any, y: Any) -> Any:
     if n > k:
         x2 = q @ r[..., :, k:]
         rest = q @ gr[..., :, k:]
-        gq = gq + x2 @ _adjoint(xp, gr[..., :, k:])
+        gq = gq + x2 @ adjoint(xp, gr[..., :, k:])
         gr = gr[..., :, :k]
-    inner = square @ _adjoint(xp, gr) - _adjoint(xp, gq) @ q
+    inner = square @ adjoint(xp, gr) - adjoint(xp, gq) @ q
     lower = xp.tril(inner, k=-1)
-    diagonal = xp.where(_identity(xp, inner), _as(xp, _real(xp, inner), inner), 0 * inner)
-    inner = lower + _adjoint(xp, lower) + diagonal
-    first = _adjoint(xp, xp.linalg.solve(square, _adjoint(xp, gq + q @ inner)))
+    diagonal = xp.where(diagonal_mask(xp, inner), _as(xp, _real(xp, inner), inner), 0 * inner)
+    inner = lower + adjoint(xp, lower) + diagonal
+    first = adjoint(xp, xp.linalg.solve(square, adjoint(xp, gq + q @ inner)))
     return first if rest is None else xp.concat([first, rest], axis=-1)
 
 
@@ -226,14 +207,14 @@ def _pull_of_complement(xp: Any, basis: Any, rest: Any, g: Any, what: str) -> An
 
     They follow the basis by orthogonality alone; among themselves they are arbitrary.
     """
-    inner = _adjoint(xp, rest) @ g
-    turned = inner - _adjoint(xp, inner)
+    inner = adjoint(xp, rest) @ g
+    turned = inner - adjoint(xp, inner)
     _refuse(
         xp,
         xp.abs(turned) > _limit(xp, g),
         f"{what} columns: the result depends on how they were chosen to complete the basis",
     )
-    return rest @ (_adjoint(xp, g) @ basis)
+    return rest @ (adjoint(xp, g) @ basis)
 
 
 def _as(xp: Any, x: Any, like: Any) -> Any:
@@ -246,7 +227,7 @@ def _as(xp: Any, x: Any, like: Any) -> Any:
 def eigvalsh_pull(xp: Any, g: Any, x: Any) -> Any:
     """dw = the diagonal of V^H dx V."""
     _, v = xp.linalg.eigh(x)
-    return (v * _row(_as(xp, g, v))) @ _adjoint(xp, v)
+    return (v * _row(_as(xp, g, v))) @ adjoint(xp, v)
 
 
 def eigh_pull(xp: Any, g: Any, y: Any) -> Any:
@@ -254,18 +235,18 @@ def eigh_pull(xp: Any, g: Any, y: Any) -> Any:
     v = y.eigenvectors
     gw = xp.zeros_like(y.eigenvalues) if g.eigenvalues is None else g.eigenvalues
     if g.eigenvectors is None:
-        return (v * _row(_as(xp, gw, v))) @ _adjoint(xp, v)
-    inner = _turned(xp, "eigh()", y.eigenvalues, gw, _adjoint(xp, v) @ g.eigenvectors)
-    return v @ inner @ _adjoint(xp, v)
+        return (v * _row(_as(xp, gw, v))) @ adjoint(xp, v)
+    inner = _turned(xp, "eigh()", y.eigenvalues, gw, adjoint(xp, v) @ g.eigenvectors)
+    return v @ inner @ adjoint(xp, v)
 
 
 def eigh_push(xp: Any, g: Any, y: Any) -> Any:
     """As `eigh_pull` says; `g` is the tangent of x, of which only the Hermitian part counts."""
     v = y.eigenvectors
-    e = _adjoint(xp, v) @ (0.5 * (g + _adjoint(xp, g))) @ v
+    e = adjoint(xp, v) @ (0.5 * (g + adjoint(xp, g))) @ v
     gap, near = _gaps(xp, y.eigenvalues, e)
     dw = _real(xp, _diagonal_of(xp, e))
-    mixed = near & ~_identity(xp, e) & (xp.abs(e) > _limit(xp, e))
+    mixed = near & ~diagonal_mask(xp, e) & (xp.abs(e) > _limit(xp, e))
     if e.shape[-1] and holds(xp.any(mixed)):
         return dw, DerivativeError(_MIXED.format("eigh()"))
     return dw, v @ xp.where(near, xp.zeros_like(e), e / _as(xp, gap, e))
@@ -302,8 +283,8 @@ def _turned(xp: Any, what: str, values: Any, g_values: Any, x: Any) -> Any:
     is arbitrary there.
     """
     gap, near = _gaps(xp, values, x)
-    identity = _identity(xp, x)
-    skew = x - _adjoint(xp, x)
+    identity = diagonal_mask(xp, x)
+    skew = x - adjoint(xp, x)
     turned = xp.where(near, xp.zeros_like(x), 0.5 * skew / _as(xp, gap, x))
     inner = xp.where(identity, _row(_as(xp, g_values, x)), turned)
     if not x.shape[-1]:
@@ -324,8 +305,8 @@ def _within(xp: Any, what: str, near: Any, g_values: Any, x: Any) -> Any:
     told from the ratio of `g_values` to the diagonal of `x`, if that is the same throughout; and
     what has no such ratio is refused.
     """
-    block = xp.astype(near | _identity(xp, x), g_values.dtype)
-    even = xp.where(near, 0.5 * (x + _adjoint(xp, x)), xp.zeros_like(x))
+    block = xp.astype(near | diagonal_mask(xp, x), g_values.dtype)
+    even = xp.where(near, 0.5 * (x + adjoint(xp, x)), xp.zeros_like(x))
     weights = _real(xp, _diagonal_of(xp, x))
     limit = math.sqrt(_precision(xp, x)) * xp.max(xp.abs(g_values), axis=-1, keepdims=True)
 
@@ -367,16 +348,16 @@ def svd_pull(xp: Any, g: Any, y: Any) -> Any:
     (E - E^H) / (s_j + s_i).
     """
     s, k = y.S, y.S.shape[-1]
-    u, v = y.U[..., :, :k], _adjoint(xp, y.Vh[..., :k, :])
+    u, v = y.U[..., :, :k], adjoint(xp, y.Vh[..., :k, :])
     gs = xp.zeros_like(s) if g.S is None else g.S
-    zero = _vanishing(xp, s, u @ _adjoint(xp, v))
+    zero = _vanishing(xp, s, u @ adjoint(xp, v))
     if g.U is None and g.Vh is None:
         gs = xp.where(zero, xp.zeros_like(gs), gs)
-        return (u * _row(_as(xp, gs, u))) @ _adjoint(xp, v)
+        return (u * _row(_as(xp, gs, u))) @ adjoint(xp, v)
     gu = _pull_of_columns(xp, y.U, g.U, k)
-    gv = _pull_of_columns(xp, _adjoint(xp, y.Vh), None if g.Vh is None else _adjoint(xp, g.Vh), k)
-    mu, mv = _adjoint(xp, u) @ gu, _adjoint(xp, v) @ gv
-    skew = (mu - mv) - _adjoint(xp, mu - mv)
+    gv = _pull_of_columns(xp, adjoint(xp, y.Vh), None if g.Vh is None else adjoint(xp, g.Vh), k)
+    mu, mv = adjoint(xp, u) @ gu, adjoint(xp, v) @ gv
+    skew = (mu - mv) - adjoint(xp, mu - mv)
     total, both = _totals(xp, s, zero)
     inner = _turned(xp, "svd()", s, gs, mu + mv)
     inner = inner + xp.where(both, xp.zeros_like(skew), 0.5 * skew / _as(xp, total, skew))
@@ -388,7 +369,7 @@ def svd_pull(xp: Any, g: Any, y: Any) -> Any:
     kept = _row(~zero)
     across_u = xp.where(kept, across_u / safe, xp.zeros_like(across_u))
     across_v = xp.where(kept, across_v / safe, xp.zeros_like(across_v))
-    return (u @ inner + across_u) @ _adjoint(xp, v) + u @ _adjoint(xp, across_v)
+    return (u @ inner + across_u) @ adjoint(xp, v) + u @ adjoint(xp, across_v)
 
 
 def _pull_of_columns(xp: Any, basis: Any, g: Any, k: int) -> Any:
@@ -437,16 +418,16 @@ def _refuse_at_zero(xp: Any, gs: Any, zero: Any, parts: Any, limit: Any) -> None
 def svd_push(xp: Any, g: Any, y: Any) -> Any:
     """As `svd_pull` says; `g` is the tangent of x."""
     s, k = y.S, y.S.shape[-1]
-    u, v = y.U[..., :, :k], _adjoint(xp, y.Vh[..., :k, :])
-    right, left = g @ v, _adjoint(xp, g) @ u
-    e = _adjoint(xp, u) @ right
-    even, odd = e + _adjoint(xp, e), e - _adjoint(xp, e)
+    u, v = y.U[..., :, :k], adjoint(xp, y.Vh[..., :k, :])
+    right, left = g @ v, adjoint(xp, g) @ u
+    e = adjoint(xp, u) @ right
+    even, odd = e + adjoint(xp, e), e - adjoint(xp, e)
     gap, near = _gaps(xp, s, e)
     zero = _vanishing(xp, s, e)
     total, both = _totals(xp, s, zero)
-    mixed = near & ~_identity(xp, e) & (xp.abs(even) > _limit(xp, e)) if k else near
+    mixed = near & ~diagonal_mask(xp, e) & (xp.abs(even) > _limit(xp, e)) if k else near
     lost = both & (xp.abs(odd) > _limit(xp, e)) if k else both
-    across_u, across_v = right - u @ e, left - v @ _adjoint(xp, e)
+    across_u, across_v = right - u @ e, left - v @ adjoint(xp, e)
     if k:
         limit = _limit(xp, right) + _limit(xp, left)
         for part in (across_u, across_v):
@@ -463,27 +444,27 @@ def svd_push(xp: Any, g: Any, y: Any) -> Any:
     du = u @ (0.5 * (even + odd)) + xp.where(kept, across_u / safe, xp.zeros_like(across_u))
     dv = v @ (0.5 * (even - odd)) + xp.where(kept, across_v / safe, xp.zeros_like(across_v))
     du = _with_complement(xp, y.U, du, k)
-    dv = _with_complement(xp, _adjoint(xp, y.Vh), dv, k)
-    return du, ds, _adjoint(xp, dv)
+    dv = _with_complement(xp, adjoint(xp, y.Vh), dv, k)
+    return du, ds, adjoint(xp, dv)
 
 
 def _with_complement(xp: Any, basis: Any, tangent: Any, k: int) -> Any:
     """The tangent of a whole basis: what completes the first columns stays orthogonal to them."""
     if basis.shape[-1] == k:
         return tangent
-    rest = -(basis[..., :, :k] @ (_adjoint(xp, tangent) @ basis[..., :, k:]))
+    rest = -(basis[..., :, :k] @ (adjoint(xp, tangent) @ basis[..., :, k:]))
     return xp.concat([tangent, rest], axis=-1)
 
 
 def eigvals_pull(xp: Any, g: Any, x: Any, x_dtype: Any) -> Any:
     """dw = the diagonal of V^-1 dx V."""
     _, v = xp.linalg.eig(x)
-    return _like(xp, _by_eigenvectors(xp, v, _column(g) * _adjoint(xp, v), "eigvals()"), x_dtype)
+    return _like(xp, _by_eigenvectors(xp, v, _column(g) * adjoint(xp, v), "eigvals()"), x_dtype)
 
 
 def _by_eigenvectors(xp: Any, v: Any, moved: Any, what: str) -> Any:
     """V^-H moved, where V can be inverted."""
-    vh = _adjoint(xp, v)
+    vh = adjoint(xp, v)
     try:
         pulled = xp.linalg.solve(vh, moved)
     except LinAlgError as error:
@@ -504,12 +485,12 @@ def eig_pull(xp: Any, g: Any, x_dtype: Any, y: Any) -> Any:
     """dV = V (E / (w_j - w_i) off the diagonal, lengths kept), dw = diag(E), E = V^-1 dx V."""
     v, w = y.eigenvectors, y.eigenvalues
     gw = xp.zeros_like(w) if g.eigenvalues is None else g.eigenvalues
-    vh = _adjoint(xp, v)
+    vh = adjoint(xp, v)
     if g.eigenvectors is None:
         return _like(xp, _by_eigenvectors(xp, v, _column(gw) * vh, "eig()"), x_dtype)
     x = vh @ g.eigenvectors
     lengths = _as(xp, _real(xp, _diagonal_of(xp, x)), x)
-    identity = _identity(xp, x)
+    identity = diagonal_mask(xp, x)
     x_turned = x - (vh @ v) * _row(lengths)
     gap, near = _gaps(xp, w, x)
     unknown = near & (xp.abs(x_turned) > _limit(xp, x))

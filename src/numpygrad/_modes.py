@@ -1,11 +1,14 @@
-"""Modes that belong to a context: whether ops are recorded, and whether any mode is unusual."""
+"""Modes that belong to a context: whether ops are recorded, whether they run, who looks on."""
 
 from __future__ import annotations
 
 import functools
+import linecache
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -47,7 +50,7 @@ def is_grad_enabled() -> bool:
 
 
 class _Mode:
-    """A context manager that sets a `ContextVar`, and counts as unusual meanwhile."""
+    """A context manager that sets a `ContextVar` and counts as unusual meanwhile; a decorator."""
 
     def __init__(self) -> None:
         self._tokens: list[Token[Any]] = []
@@ -70,15 +73,6 @@ class _Mode:
         token = self._tokens.pop()
         token.var.reset(token)
 
-
-class _GradMode(_Mode):
-    """A context manager, and a decorator, that sets whether ops are recorded."""
-
-    _enabled: bool
-
-    def _enter(self) -> Token[bool]:
-        return _recording.set(self._enabled)
-
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         mode = type(self)
 
@@ -88,6 +82,15 @@ class _GradMode(_Mode):
                 return function(*args, **kwargs)
 
         return decorated
+
+
+class _GradMode(_Mode):
+    """Sets whether ops are recorded."""
+
+    _enabled: bool
+
+    def _enter(self) -> Token[bool]:
+        return _recording.set(self._enabled)
 
 
 class no_grad(_GradMode):
@@ -146,3 +149,125 @@ _watching: ContextVar[tuple[Watching, ...]] = ContextVar("watching", default=())
 def watching() -> tuple[Watching, ...]:
     """Who looks on in this context."""
     return _watching.get()
+
+
+deferring = False
+"""Whether any array of this process was ever deferred: until then nobody looks for one."""
+
+_lazy: ContextVar[bool] = ContextVar("lazy", default=False)
+_persistent: ContextVar[bool] = ContextVar("persistent", default=False)
+
+
+class _ExecutionMode(_Mode):
+    """Sets whether ops run at once."""
+
+    _is_lazy: bool
+
+    def _enter(self) -> Token[bool]:
+        return _set_lazy(self._is_lazy)
+
+
+class lazy(_ExecutionMode):
+    """A context in which ops are recorded and nothing runs; as a decorator, a function run in one.
+
+    What is wanted runs when its values are: at `realize()`, at `backward()`, which records the
+    backward pass too and runs both as one program, and at `item()`, `numpy()`, `bool()`, printing,
+    or where values decide a shape. A program is compiled once; one that differs in the values
+    alone is found in the cache. Writes into arrays made outside happen at once.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> x = npg.array([1.0, 2.0])
+    >>> with npg.lazy():
+    ...     y = npg.exp(x) * x
+    >>> y.shape, y.values is None
+    ((2,), True)
+    >>> print(y)
+    [ 2.71828183 14.7781122 ]
+    """
+
+    _is_lazy = True
+
+
+class eager(_ExecutionMode):
+    """A context in which ops run at once, inside a `lazy`."""
+
+    _is_lazy = False
+
+
+def expect_deferred() -> None:
+    """From now on look for deferred arrays."""
+    global deferring
+    deferring = True
+
+
+def _set_lazy(value: bool) -> Token[bool]:
+    if value:
+        expect_deferred()
+    return _lazy.set(value)
+
+
+def mode(name: str) -> None:
+    """Make `"lazy"` or `"eager"` the mode of this thread or task from now on.
+
+    Raises
+    ------
+    ValueError
+        If there is no such mode; nothing changes.
+    """
+    if name not in ("eager", "lazy"):
+        raise ValueError(f"mode() takes 'eager' or 'lazy', not {name!r}")
+    is_lazy = name == "lazy"
+    if is_lazy and not _persistent.get():
+        enter_unusual()
+    elif not is_lazy and _persistent.get():
+        leave_unusual()
+    _persistent.set(is_lazy)
+    _set_lazy(is_lazy)
+
+
+def is_lazy() -> bool:
+    """Whether ops of this context are recorded to run later."""
+    return _lazy.get()
+
+
+class Tracing:
+    """A function that is being captured: what it may not know."""
+
+    def captured(self, x: Array) -> Any:
+        """What stands for an array made outside."""
+
+    def adopt(self, x: Array, root: Array) -> None:
+        """Make ready for a write into `x`, which is `root` or a view of it."""
+
+    def saw(self, node: Node) -> None:
+        """Note the gradient of a leaf before it is read or set."""
+
+    def require_values(self, arrays: Sequence[Any], why: str) -> None:
+        """Refuse to give values that will be others at the next call."""
+
+
+_tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
+
+
+def set_tracing(trace: Tracing) -> Token[Any]:
+    """Make `trace` the one that is asked; the token takes it back."""
+    return _tracing.set(trace)
+
+
+def callers_line() -> str:
+    """The line of code, outside of numpygrad, that is being run."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    name, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{name}:{line}: {linecache.getline(name, line).strip()}"
+
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+def tracing() -> Tracing | None:
+    """What is being captured in this context."""
+    return _tracing.get() if unusual else None

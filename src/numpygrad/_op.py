@@ -64,22 +64,29 @@ class Plan(NamedTuple):
 
 
 class Mode(IntEnum):
-    """How rules are run: over raw arrays or recorded, and whether 0 times inf is kept 0."""
+    """Over what rules run: raw arrays, Arrays, deferred ones; and whether 0 times inf is kept 0."""
 
     RAW = 0
     RAW_CAREFUL = 1
     RECORDED = 2
     RECORDED_CAREFUL = 3
+    DEFERRED = 4
+    DEFERRED_CAREFUL = 5
 
     @property
     def recorded(self) -> bool:
         """Whether rules run over Arrays, so that each step is an op."""
-        return self >= Mode.RECORDED
+        return self in (Mode.RECORDED, Mode.RECORDED_CAREFUL)
+
+    @property
+    def deferred(self) -> bool:
+        """Whether rules run over deferred arrays, so that each step is part of a program."""
+        return self >= Mode.DEFERRED
 
     @property
     def careful(self) -> bool:
         """Whether a zero must silence a non-finite factor."""
-        return self in (Mode.RAW_CAREFUL, Mode.RECORDED_CAREFUL)
+        return bool(self % 2)
 
 
 EXTENSIONS = ("linalg", "fft")
@@ -100,6 +107,7 @@ class Op:
 
     __slots__ = (
         "_conjugating",
+        "_deferred",
         "_forward",
         "_hooked",
         "_plans",
@@ -114,6 +122,7 @@ class Op:
         "hooked",
         "in_region",
         "is_complex",
+        "is_deferred",
         "is_part",
         "is_plain",
         "jvp",
@@ -187,7 +196,9 @@ class Op:
             plan = self.plan((True,))
             self.unary_saves = (plan.inputs[0], plan.output)
         self.is_complex = False
+        self.is_deferred = False
         self._conjugating: Op | None = None
+        self._deferred: Op | None = None
         self._forward: Pull | None = None
 
     @property
@@ -198,6 +209,7 @@ class Op:
         if self._conjugating is None:
             self._conjugating = copy(self)
             self._conjugating.is_complex = True
+            self._conjugating._deferred = None
             self._conjugating._pulls = {}
             self._conjugating.pull_sets = [()] * len(Mode)
         return self._conjugating
@@ -212,6 +224,19 @@ class Op:
             self._hooked.hooked = True
             self._hooked.is_plain = False
         return self._hooked
+
+    @property
+    def deferred(self) -> Op:
+        """The same op for a node whose values are deferred, where the sweep goes on as a program.
+
+        A node of an op like any other, so that sweeps need not look at each for what is seldom.
+        """
+        if self._deferred is None:
+            self._deferred = copy(self)
+            self._deferred._hooked = None
+            self._deferred.is_deferred = True
+            self._deferred.is_plain = False
+        return self._deferred
 
     def __repr__(self) -> str:
         return f"<{self.kind} op {self.name}>"
@@ -322,7 +347,7 @@ def _reader(op: Op, name: str, index: int, mode: Mode) -> Reader:
         return (lambda node, g: outputs._make(g)) if outputs else lambda node, g: g
     if name == "index":
         return lambda node, g: index
-    if name == "xp" and mode.recorded:
+    if name == "xp" and mode >= Mode.RECORDED:
         return lambda node, g: g._rule_namespace()
     if name == "xp":
         return lambda node, g: node.type.xp
@@ -349,6 +374,10 @@ def _input_reader(name: str, position: int, op: Op, mode: Mode) -> Reader:
             check_not_stale(node, name, x)
         return x
 
+    if mode.deferred:
+        from numpygrad._lifting import lift_saved
+
+        return lambda node, g: lift_saved(node, array(node, g))
     return array if mode.recorded else lambda node, g: array(node, g)._data
 
 
@@ -361,6 +390,10 @@ def _output_reader(mode: Mode) -> Reader:
     def recorded(node: Node, g: Any) -> Any:
         return g._output_of(node, raw(node, g))
 
+    if mode.deferred:
+        from numpygrad._lifting import lift_output
+
+        return lambda node, g: lift_output(node, raw(node, g))
     return recorded if mode.recorded else raw
 
 
@@ -374,6 +407,10 @@ def _outputs_reader(op: Op, mode: Mode) -> Reader:
             check_output(node, name, storage, node.output[index].shape)
         return g._parts_of(node, node.output) if mode.recorded else node.output
 
+    if mode.deferred:
+        from numpygrad._lifting import lift_output
+
+        return lambda node, g: outputs._make([lift_output(node, y) for y in read(node, g)])
     return lambda node, g: outputs._make(read(node, g))
 
 
@@ -468,8 +505,8 @@ def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
 
 
 def _namespace(node: Node, g: Any, mode: Mode) -> Any:
-    """What rules compute in: the backend's namespace, or numpygrad's."""
-    return g._rule_namespace() if mode.recorded else node.type.xp
+    """What rules compute in: the backend's namespace, numpygrad's, or that of deferred arrays."""
+    return g._rule_namespace() if mode >= Mode.RECORDED else node.type.xp
 
 
 def _product(rule: Rule, partial: Pull, reads: tuple[str, ...], mode: Mode) -> Pull:
@@ -477,7 +514,7 @@ def _product(rule: Rule, partial: Pull, reads: tuple[str, ...], mode: Mode) -> P
     if not reads:
         constant = rule()
         return (lambda node, g: g) if constant == 1 else lambda node, g: g * constant
-    if mode.careful and mode.recorded:
+    if mode.careful and mode >= Mode.RECORDED:
         return lambda node, g: guarded_multiply(g._rule_namespace(), g, partial(node, g))
     if mode.careful:
         return lambda node, g: node.type.xp.guarded_multiply(g, partial(node, g))

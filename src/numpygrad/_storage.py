@@ -14,6 +14,7 @@ from numpygrad.errors import VersionError
 
 if TYPE_CHECKING:
     from numpygrad._array import Array
+    from numpygrad._deferred import Deferred
     from numpygrad._node import Node
 
 
@@ -63,7 +64,8 @@ class Storage:
     `views` are those whose node is up to date and `valued`, on an immutable backend, those whose
     data is; a write takes from the others what is no longer true, and it is derived again when that
     is asked for. So a write costs nothing for views that nobody looks at. `independent` are aliases
-    with a history of their own: detached ones, and leaves.
+    with a history of their own: detached ones, and leaves. `readers` are what will read the memory
+    when a recorded program runs.
     """
 
     __slots__ = (
@@ -71,6 +73,7 @@ class Storage:
         "independent",
         "log",
         "prune_at",
+        "readers",
         "root",
         "valued",
         "version",
@@ -89,6 +92,7 @@ class Storage:
         self.views: list[weakref.ref[Array]] = []
         self.valued: list[weakref.ref[Array]] = []
         self.independent: list[weakref.ref[Array]] = []
+        self.readers: list[weakref.ref[Deferred]] = []
         self.prune_at = 64
 
     @property
@@ -201,7 +205,11 @@ def lay_out(x: Array) -> None:
     NumPy's 0-d results are scalars, and the result of an op on `x.T` is in the order of `x.T`,
     which no other backend knows of.
     """
-    x._data = x._type.xp.contiguous(x.data)
+    if x._type.eager is not None:
+        return
+    x._data = x._type.xp.contiguous(
+        np.asarray(x._data) if isinstance(x._data, np.generic) else x._data
+    )
 
 
 def storage_of(x: Array) -> Storage:

@@ -14,7 +14,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
-from numpygrad._dispatch import convert, record
+from numpygrad._dispatch import convert, in_mode, record
 from numpygrad._engine import cotangents, own_gradients, seed_for, zeros_of
 from numpygrad._forward import nodes_behind, tangents_of
 from numpygrad._node import Node, leaf
@@ -138,6 +138,7 @@ def _cut(y: Any) -> Any:
 
 
 def _copied(x: Array) -> Array:
+    x = in_mode(x)
     backend = x._type.backend
     return wrap(x._type.xp.asarray(x._data, copy=True) if backend.mutable else x._data, x._type)
 

@@ -8,23 +8,30 @@ them, and have it derived again when they are next used: see `refresh`.
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import as_arrays, convert, record
+from numpygrad._dispatch import as_arrays, convert, in_mode, record, settle
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE
 from numpygrad._storage import Detached, View, attach_view, lay_out, region_of, storage_of
-from numpygrad.errors import DerivativeError, DTypeError, ShapeError, VersionError
+from numpygrad.errors import CaptureError, DerivativeError, DTypeError, ShapeError, VersionError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.elementwise import negative
 from numpygrad.ops.indexing import add_at, as_raw_key, diagonals, put, region_shape, select
 from numpygrad.ops.manipulation import broadcast_to, reshape, undo
-from numpygrad.typing import Key
+from numpygrad.typing import Key, RawArray
+
+VIEW_FROM_OUTSIDE = (
+    "a compiled function writes to an array and uses a view of it that was made outside: pass the "
+    "array alone, and make the view inside"
+)
 
 
 def detach(x: Array) -> Array:
@@ -49,7 +56,12 @@ def refresh(x: Array) -> None:
     op = TABLE.get(function)
     reference = weakref.ref(x)
     if not _has(x, "_data"):
-        x._data = parent._data
+        data = parent._data  # which may derive the parent again
+        if x._type.eager is None and parent._type.eager is not None:
+            raise CaptureError(VIEW_FROM_OUTSIDE)
+        x._data = data
+        if parent._type.eager is None:
+            x._type = x._type.eager or x._type
         if op is not None:
             x._data = getattr(x._type.xp, op.name)(parent._data, **alias.params)
         alias.storage.valued.append(reference)
@@ -99,6 +111,11 @@ def increment_version(x: Array) -> None:
 
 def write(x: Array, key: Key, value: Operand) -> None:
     """`x[key] = value`."""
+    with _mode_for_writing(x, value):
+        _write(x, key, value)
+
+
+def _write(x: Array, key: Key, value: Operand) -> None:
     if isinstance(value, Array) and _is_own_view(x, key, value):
         return  # `x[key] += v`: the view was written to, and comes back
     if not isinstance(value, (Array, bool, int, float, complex)):
@@ -122,6 +139,11 @@ def write(x: Array, key: Key, value: Operand) -> None:
 
 def update(x: Array, name: str, other: Operand) -> Array:
     """`x op= other`: the op's result, written into `x`."""
+    with _mode_for_writing(x, other):
+        return _update(x, name, other)
+
+
+def _update(x: Array, name: str, other: Operand) -> Array:
     (operand,) = as_arrays(f"in-place {name}", (x, other))[1:]
     recorded = _is_recorded(x, operand)
     if recorded:
@@ -154,6 +176,28 @@ def update(x: Array, name: str, other: Operand) -> Array:
     return x
 
 
+def _mode_for_writing(x: Array, value: Operand) -> AbstractContextManager[None]:
+    """The context in which a write is made: at once where `x` has its values, outside a program.
+
+    So memory that others know is written when the line runs, also in lazy mode; a deferred array
+    takes the write as part of its program.
+    """
+    if not _modes.deferring:
+        return _UNCHANGED
+    tracing = _modes.tracing()
+    if tracing is not None:
+        tracing.adopt(x, _chain(x)[-1])
+        return _UNCHANGED
+    is_lazy = _modes.is_lazy()
+    if is_lazy and _chain(x)[-1]._type.eager is not None:
+        return _UNCHANGED
+    settle([x, value] if isinstance(value, Array) else [x])
+    return _modes.eager() if is_lazy else _UNCHANGED
+
+
+_UNCHANGED = contextlib.nullcontext()
+
+
 def _result(x: Array, name: str, old: Array, operand: Array) -> Array:
     """The value that `x op= operand` writes into `x`."""
     result = BY_NAME[name].function(old, operand)
@@ -169,6 +213,7 @@ def _write_result(x: Array, name: str, operand: Array) -> None:
     """Compute `x op= operand` and write it, unrecorded: in the memory of `x` where NumPy can."""
     if _fits_kernel(x, name, operand):
         kernel = x._type.fast[name]  # type: ignore[index]  # it fits
+        protect_readers(x)
         kernel(x.data, operand._data, x.data)
         return
     with _modes.no_grad():
@@ -274,8 +319,8 @@ def _snapshot(x: Array) -> Array:
 
 def private(x: Array) -> Array:
     """A snapshot in memory of its own, for an op to save."""
-    out = _snapshot(x)
-    if x._type.backend.mutable:
+    out = _snapshot(in_mode(x))
+    if out._type.backend.mutable:
         out._data = x._type.xp.asarray(x._data, copy=True)
     return out
 
@@ -316,7 +361,10 @@ def _node_of(function: Any, x: Array, operands: tuple[Array, ...], params: dict[
 def _write_memory(x: Array, key: Any, value: Array) -> None:
     """Write values where they belong; what they are a part of follows, on an immutable backend."""
     backend, data = x._type.backend, value._data
+    if x._type.eager is not None:
+        data = in_mode(value)._data
     if backend.mutable:
+        protect_readers(x)
         if value._alias is not None and value._alias.storage is storage_of(x):
             data = x._type.xp.asarray(data, copy=True)  # an overlap is read before it is written
         x._data = backend.assign(x._data, key, data)
@@ -336,6 +384,24 @@ def _write_memory(x: Array, key: Any, value: Array) -> None:
         x = parent
 
 
+def overwrite(x: Array, data: RawArray | None) -> None:
+    """Give an array other values, or say that it has them already: a write, unrecorded."""
+    stamp = tick()
+    if data is not None:
+        protect_readers(x)
+        backend = x._type.backend
+        x._data = backend.assign(x._data, ..., data) if backend.mutable else data
+    _complete(x, ..., "compile", stamp, None)
+
+
+def protect_readers(x: Array) -> None:
+    """Let programs that have yet to run keep what they are going to read of this memory."""
+    if x._alias is not None and x._alias.storage.readers:
+        from numpygrad._lifting import protect
+
+        protect(x._alias.storage)
+
+
 def _complete(
     x: Array, key: Any, name: str, stamp: int, node: Node | None, owner: Array | None = None
 ) -> None:
@@ -344,11 +410,10 @@ def _complete(
     `node` is what gives its new value to `x`, or to the `owner` that `x` is a view of.
     """
     storage = storage_of(x)
-    mutable = x._type.backend.mutable
     owner = x if owner is None else owner
     if node is not None:
         _record_outwards(owner, node)
-    if not mutable:
+    if storage.valued:
         storage.outdate_data(_chain(x))
     if node is not None:
         storage.outdate_nodes(_chain(owner))

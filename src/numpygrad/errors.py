@@ -10,6 +10,7 @@
     ├── VersionError     (RuntimeError)          a saved value overwritten, or an unrecordable write
     ├── GraphError       (RuntimeError)          backward() of nothing recorded, or a second time
     ├── DerivativeError  (NotImplementedError)   a derivative that is not defined or not available
+    ├── CaptureError     (RuntimeError)          what a compiled function cannot capture
     └── AnomalyError     (ArithmeticError)       a NaN that backward made, under detect_anomaly()
 """
 
@@ -47,6 +48,10 @@ class GraphError(NumpygradError, RuntimeError):
 
 class DerivativeError(NumpygradError, NotImplementedError):
     """A derivative that is not defined, or not available; never a wrong number instead."""
+
+
+class CaptureError(NumpygradError, RuntimeError):
+    """What a function cannot do while `compile` captures it, with the line that does it."""
 
 
 class AnomalyError(NumpygradError, ArithmeticError):

@@ -446,6 +446,8 @@ def _mirrored(xp: Any, g: Any, n: int, axis: int, factor: float) -> Any:
 
     The first has none, nor has the last one of an even number of points.
     """
+    if factor == 1.0:
+        return g
     middle = (n + 1) // 2
     alone, paired, last = (
         xp.gather(g, key=(slice(None),) * axis + (part,))
@@ -454,102 +456,64 @@ def _mirrored(xp: Any, g: Any, n: int, axis: int, factor: float) -> Any:
     return xp.concat([alone, paired * factor, last], axis=axis)
 
 
+def _conj(xp: Any, g: Any) -> Any:
+    return xp.conj(g) if xp.isdtype(g.dtype, "complex floating") else g
+
+
+def _row_along(
+    transform: Callable[..., Array],
+    transposed: Callable[..., Array],
+    *,
+    before: float = 1.0,
+    after: float = 1.0,
+) -> None:
+    """Add the row of a transform along one axis, transposed by another one and two factors."""
+    name = transposed.__name__
+
+    def transpose(xp: Any, g: Any, x_shape: Any, x_dtype: Any, n: int, axis: int, norm: str) -> Any:
+        g = _mirrored(xp, g, n, axis, before)
+        g = getattr(xp.fft, name)(g, n=n, axis=axis, norm=norm)
+        return _fitted(xp, _mirrored(xp, g, n, axis, after), x_shape, x_dtype)
+
+    linear(transform, transpose, dtype="float")
+
+
+def _row_over(
+    transform: Callable[..., Array],
+    transposed: Callable[..., Array],
+    *,
+    before: float = 1.0,
+    after: float = 1.0,
+) -> None:
+    """Add the row of a transform along several axes, as `_row_along`.
+
+    To half a transform belong `hfftn` and `ihfftn`, which nobody has: `transposed` is then what is
+    made one of them by conjugates and the other division.
+    """
+    name, half = transposed.__name__, before != after
+
+    def transpose(xp: Any, g: Any, x_shape: Any, x_dtype: Any, s: Any, axes: Any, norm: str) -> Any:
+        g = _mirrored(xp, g, s[-1], axes[-1], before)
+        function = getattr(xp.fft, name)
+        if half:
+            g = _conj(xp, function(_conj(xp, g), s=s, axes=axes, norm=SWAPPED[norm]))
+        else:
+            g = function(g, s=s, axes=axes, norm=norm)
+        return _fitted(xp, _mirrored(xp, g, s[-1], axes[-1], after), x_shape, x_dtype)
+
+    linear(transform, transpose, dtype="float")
+
+
 # The matrix of a full transform is symmetric, so that it is its own transpose. To that of half a
 # one belongs the other family's transform, which adds up an element and its mirror image: the
 # factors take that into account, 1/2 before it or 2 after it.
-linear(
-    fft,
-    lambda xp, g, x_shape, x_dtype, n, axis, norm: _fitted(
-        xp, xp.fft.fft(g, n=n, axis=axis, norm=norm), x_shape, x_dtype
-    ),
-    dtype="float",
-)
-linear(
-    ifft,
-    lambda xp, g, x_shape, x_dtype, n, axis, norm: _fitted(
-        xp, xp.fft.ifft(g, n=n, axis=axis, norm=norm), x_shape, x_dtype
-    ),
-    dtype="float",
-)
-linear(
-    fftn,
-    lambda xp, g, x_shape, x_dtype, s, axes, norm: _fitted(
-        xp, xp.fft.fftn(g, s=s, axes=axes, norm=norm), x_shape, x_dtype
-    ),
-    dtype="float",
-)
-linear(
-    ifftn,
-    lambda xp, g, x_shape, x_dtype, s, axes, norm: _fitted(
-        xp, xp.fft.ifftn(g, s=s, axes=axes, norm=norm), x_shape, x_dtype
-    ),
-    dtype="float",
-)
-linear(
-    rfft,
-    lambda xp, g, x_shape, x_dtype, n, axis, norm: _fitted(
-        xp,
-        xp.fft.hfft(_mirrored(xp, g, n, axis, 0.5), n=n, axis=axis, norm=norm),
-        x_shape,
-        x_dtype,
-    ),
-    dtype="float",
-)
-linear(
-    irfft,
-    lambda xp, g, x_shape, x_dtype, n, axis, norm: _fitted(
-        xp,
-        _mirrored(xp, xp.fft.ihfft(g, n=n, axis=axis, norm=norm), n, axis, 2.0),
-        x_shape,
-        x_dtype,
-    ),
-    dtype="float",
-)
-linear(
-    rfftn,
-    lambda xp, g, x_shape, x_dtype, s, axes, norm: _fitted(
-        xp,
-        xp.fft.irfftn(
-            xp.conj(_mirrored(xp, g, s[-1], axes[-1], 0.5)), s=s, axes=axes, norm=SWAPPED[norm]
-        ),
-        x_shape,
-        x_dtype,
-    ),
-    dtype="float",
-)
-linear(
-    irfftn,
-    lambda xp, g, x_shape, x_dtype, s, axes, norm: _fitted(
-        xp,
-        _mirrored(
-            xp,
-            xp.conj(xp.fft.rfftn(g, s=s, axes=axes, norm=SWAPPED[norm])),
-            s[-1],
-            axes[-1],
-            2.0,
-        ),
-        x_shape,
-        x_dtype,
-    ),
-    dtype="float",
-)
-linear(
-    hfft,
-    lambda xp, g, x_shape, x_dtype, n, axis, norm: _fitted(
-        xp,
-        _mirrored(xp, xp.fft.rfft(g, n=n, axis=axis, norm=norm), n, axis, 2.0),
-        x_shape,
-        x_dtype,
-    ),
-    dtype="float",
-)
-linear(
-    ihfft,
-    lambda xp, g, x_shape, x_dtype, n, axis, norm: _fitted(
-        xp,
-        xp.fft.irfft(_mirrored(xp, g, n, axis, 0.5), n=n, axis=axis, norm=norm),
-        x_shape,
-        x_dtype,
-    ),
-    dtype="float",
-)
+_row_along(fft, fft)
+_row_along(ifft, ifft)
+_row_along(rfft, hfft, before=0.5)
+_row_along(irfft, ihfft, after=2.0)
+_row_along(hfft, rfft, after=2.0)
+_row_along(ihfft, irfft, before=0.5)
+_row_over(fftn, fftn)
+_row_over(ifftn, ifftn)
+_row_over(rfftn, irfftn, before=0.5)
+_row_over(irfftn, rfftn, after=2.0)

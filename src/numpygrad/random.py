@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from numpygrad._array import Array, Operand
+from numpygrad._array import Array, Operand, one_tuple
 from numpygrad._backend import Device, find_device
 from numpygrad._generator import Generator as Generator
 from numpygrad._generator import seed_sequence
@@ -84,11 +84,6 @@ def _generator(device: str | None, *operands: Any) -> Generator:
     return default_generator(device)
 
 
-def _one_shape(shape: tuple[Any, ...]) -> Any:
-    """`f(2, 3)` and `f((2, 3))` alike."""
-    return shape[0] if len(shape) == 1 else shape
-
-
 def random(
     shape: int | tuple[int, ...] = (),
     *,
@@ -107,7 +102,7 @@ def rand(
     requires_grad: bool = False,
 ) -> Array:
     """Uniform numbers from 0 up to 1 of a shape given as a tuple or as separate ints."""
-    return random(_one_shape(shape), dtype=dtype, device=device, requires_grad=requires_grad)
+    return random(one_tuple(shape), dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def standard_normal(
@@ -137,7 +132,7 @@ def randn(
     ((4, 8), True)
     """
     return standard_normal(
-        _one_shape(shape), dtype=dtype, device=device, requires_grad=requires_grad
+        one_tuple(shape), dtype=dtype, device=device, requires_grad=requires_grad
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpygrad._backend import (
     installed_backends,
     numpy_dtype,
 )
-from numpygrad._dispatch import apply_one, convert, from_numpy, record
+from numpygrad._dispatch import apply_one, convert, from_numpy, in_mode, lazily, record
 from numpygrad._dtypes import DEFAULT_COMPLEX, DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
 from numpygrad._modes import is_grad_enabled
 from numpygrad._op import TABLE, linear
@@ -187,11 +188,13 @@ def _cast(x: Array, dtype: DType) -> Array:
 def transfer(x: Array, device: str, *, copy: bool = False) -> Array:
     """`x` on another device; on the same one, a copy. Gradients flow back."""
     place = find_device(device)
-    type_ = place.type(x.dtype)
+    here = in_mode(x)
     if place is x.device:
-        data = type_.xp.asarray(x._data, copy=True)
+        type_ = here._type
+        data = type_.xp.asarray(here._data, copy=True)
     else:
-        data = from_numpy(np.array(x.numpy()), type_)
+        type_ = place.type(x.dtype)
+        data = from_numpy(np.array(here.numpy()), type_)
     out = wrap(data, type_)
     if x._node is not None and is_grad_enabled():
         record(TABLE[transfer], out, (x,), {"device": place, "copy": copy})
@@ -202,6 +205,10 @@ def _send_back(g: Any, x_type: ArrayType) -> Any:
     """A cotangent, on the device that the transferred array came from."""
     if isinstance(g, Array):
         return transfer(g, x_type.device)
+    if hasattr(g, "value"):  # deferred: its program ends here, and that of the other device begins
+        if g.type.device is x_type.device:
+            return g
+        g = g.type.backend.to_numpy(g)
     backend = backend_of_raw(g)
     if backend is x_type.backend and backend.device_name(g) == x_type.device:
         return g
@@ -211,6 +218,30 @@ def _send_back(g: Any, x_type: ArrayType) -> Any:
 def copy(x: Array, /) -> Array:
     """A copy of `x` in new memory; gradients flow back."""
     return transfer(x, x.device, copy=True)
+
+
+def deferred(
+    function: Callable[[], Any],
+    *,
+    shape: int | tuple[int, ...],
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+) -> Array:
+    """An array whose values `function` gives, when they are first wanted; see `Array.deferred`."""
+    place = find_device(device)
+    type_ = place.type(DEFAULT_FLOAT if dtype is None else as_dtype(dtype))
+    wanted = _as_shape(shape)
+
+    def call() -> RawArray:
+        made = asarray(function(), device=place)
+        if made.shape != wanted or made.dtype != type_.dtype:
+            raise ShapeError(
+                f"a deferred array of shape {wanted} and {type_.dtype} was promised, but its "
+                f"function gave {made.shape} and {made.dtype}"
+            )
+        return made.data
+
+    return lazily("deferred", call, wanted, type_)
 
 
 def _made(data: RawArray, device: Device, requires_grad: bool) -> Array:

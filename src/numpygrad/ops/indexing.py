@@ -12,7 +12,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, new
-from numpygrad._dispatch import apply, apply_one, as_array, promoted
+from numpygrad._dispatch import apply, apply_one, as_array, in_mode, promoted
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
@@ -211,7 +211,8 @@ def _as_raw_key(x: Array, key: Any) -> Any:
         _require_index_dtype(key.dtype)
         if key.ndim == 0 and key.dtype.kind in "iu":
             return int(key)
-        return x._type.xp.asarray(key._data, copy=True)
+        key = in_mode(key)
+        return key._type.xp.asarray(key._data, copy=True)
     if isinstance(key, (np.ndarray, Sequence)) and not isinstance(key, str):
         values = np.asarray(
             [k.numpy() if isinstance(k, Array) else k for k in key]

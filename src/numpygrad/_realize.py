@@ -1,0 +1,209 @@
+"""From deferred arrays to their values: a program is captured, compiled once, and run."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from numpygrad import _modes
+from numpygrad._backend import Device
+from numpygrad._deferred import Deferred, arguments
+from numpygrad._dtypes import DEFAULT_FLOAT
+from numpygrad._passes import simplified
+from numpygrad._program import Aval, Executor, Instruction, Program, Runner, Value, interpreter
+from numpygrad.typing import RawArray
+
+
+@dataclass
+class LazyStats:
+    """What lazy mode has done in this process."""
+
+    programs: int = 0
+    """Programs that were run."""
+    compiled: int = 0
+    """Programs that had to be compiled first; the others were found in the cache."""
+    cached: int = 0
+    """Compiled programs that are kept."""
+
+
+class Captured(NamedTuple):
+    """A program to be: what is to be computed, in order, and from what."""
+
+    device: Device
+    inputs: list[Any]
+    """Deferred with a value, or raw."""
+    calls: list[Deferred]
+    outputs: list[int]
+    """What is wanted: an input of that number, or the call of number `~i`."""
+    key: tuple[Any, ...]
+    """Equal for programs that differ in the values of their inputs alone."""
+    reads: list[tuple[int, ...]]
+    """For each call what its arrays are, numbered likewise."""
+
+
+CACHE_LENGTH = 256
+LONG = 20_000
+"""Calls from which on a program is run call by call, as compiling it would take longer."""
+
+_cache: OrderedDict[Any, Runner] = OrderedDict()
+_lock = threading.RLock()
+_stats = LazyStats()
+
+
+def lazy_stats() -> LazyStats:
+    """How many programs lazy mode has run, compiled and kept, in this process.
+
+    A loop of equal steps compiles once: then `programs` grows, and `compiled` does not.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> before = npg.lazy_stats()
+    >>> for step in range(3):
+    ...     with npg.lazy():
+    ...         y = npg.exp(npg.array([1.0, 2.0]) * step).realize()
+    >>> after = npg.lazy_stats()
+    >>> after.programs - before.programs
+    3
+    """
+    with _lock:
+        return LazyStats(_stats.programs, _stats.compiled, len(_cache))
+
+
+def values_of(arrays: Sequence[Any], *, why: str = "") -> list[RawArray]:
+    """The raw arrays, computed where they are deferred; `why` they are needed, for errors."""
+    tracing = _modes.tracing()
+    if tracing is not None:
+        tracing.require_values(arrays, why)
+    compute([x for x in arrays if type(x) is Deferred])
+    return [x.value if type(x) is Deferred else x for x in arrays]
+
+
+def compute(wanted: Iterable[Deferred]) -> None:
+    """Give values to deferred arrays, those of one device by one program.
+
+    Deferred arrays in between that somebody still holds get theirs too, so that none is computed a
+    second time.
+    """
+    by_device: dict[Device, list[Deferred]] = {}
+    for x in wanted:
+        if x.value is None:
+            by_device.setdefault(x.type.device, []).append(x)
+    for device, roots in by_device.items():
+        with _lock:
+            captured = capture(device, roots, keep=True)
+        inputs = [x.value if type(x) is Deferred else x for x in captured.inputs]
+        results = _runner(captured)(inputs)
+        with _lock:
+            for number, value in zip(captured.outputs, results, strict=True):
+                call = captured.calls[~number]
+                call.value = value
+                call.arrays, call.form, call.kernel = (), None, None
+
+
+def capture(device: Device, roots: Sequence[Deferred], *, keep: bool) -> Captured:
+    """The program of all that `roots` need; first comes what they are, in their order.
+
+    With `keep`, what somebody else holds follows.
+    """
+    found: dict[int, Deferred] = {}
+    todo = list(roots)
+    while todo:
+        x = todo.pop()
+        if x.value is None and id(x) not in found:
+            found[id(x)] = x
+            todo += [a for a in x.arrays if type(a) is Deferred]
+    todo.clear()
+    calls = sorted(found.values(), key=attrgetter("order"))
+    inputs: list[Any] = []
+    numbers: dict[int, int] = {}
+    uses = [0] * len(calls)
+    key: list[Any] = [device]
+    reads = []
+    for position, x in enumerate(calls):
+        read = []
+        for a in x.arrays:
+            number = numbers.get(id(a))
+            if number is None:
+                number = numbers[id(a)] = len(inputs)
+                inputs.append(a)
+            elif number < 0:
+                uses[~number] += 1
+            read.append(number)
+        numbers[id(x)] = ~position
+        reads.append(tuple(read))
+        key += (x.kernel, x.form, reads[-1])
+    x = None  # a reference that counts
+    for x in roots:
+        if id(x) not in numbers:
+            numbers[id(x)] = len(inputs)
+            inputs.append(x)
+    outputs = [numbers[id(x)] for x in roots]
+    if keep:
+        wanted = set(outputs)
+        for position, call in enumerate(calls):
+            # Held here by `found`, `calls`, `call` and the argument itself, and by the calls that
+            # use it; anybody else will want the value. Several results together have none.
+            held = sys.getrefcount(call) > 4 + uses[position]
+            if held and ~position not in wanted and call.shape is not None:
+                outputs.append(~position)
+    key += [(x.shape, x.dtype) for x in inputs]
+    key += outputs
+    return Captured(device, inputs, calls, outputs, tuple(key), reads)
+
+
+def _runner(captured: Captured) -> Runner:
+    """The compiled program, from the cache if an equal one was run before."""
+    with _lock:
+        _stats.programs += 1
+        runner = _cache.get(captured.key)
+        if runner is not None:
+            _cache.move_to_end(captured.key)
+            return runner
+    executor = captured.device.backend.executor if len(captured.calls) < LONG else interpreter
+    runner = runner_of(program_of(captured), captured.device, executor)
+    with _lock:
+        _stats.compiled += 1
+        _cache[captured.key] = runner
+        if len(_cache) > CACHE_LENGTH:
+            _cache.popitem(last=False)
+    return runner
+
+
+def runner_of(program: Program, device: Device, executor: Executor | None = None) -> Runner:
+    """What runs a program on a device: simplified, and compiled by the backend."""
+    executor = executor or device.backend.executor
+    runner = executor(simplified(program))
+    scope = device.backend.scope
+    if executor is not interpreter or scope is None:
+        return runner
+
+    def scoped(inputs: Sequence[RawArray]) -> list[RawArray]:
+        with scope():
+            return runner(inputs)
+
+    return scoped
+
+
+def program_of(captured: Captured) -> Program:
+    """What was captured, as a program."""
+    family = captured.device.type(DEFAULT_FLOAT)
+    count = len(captured.inputs)
+    instructions = []
+    for call, read in zip(captured.calls, captured.reads, strict=True):
+        kernel: Any = call.kernel
+        values = [Value(number if number >= 0 else count + ~number) for number in read]
+        args, params = arguments(call, values)
+        aval = None if call.shape is None else Aval(call.shape, call.type.dtype)
+        instructions.append(Instruction(kernel.name, kernel.call, args, params, aval))
+    avals = [
+        Aval(x.shape, x.type.dtype if type(x) is Deferred else family.of(x).dtype)
+        for x in captured.inputs
+    ]
+    outputs = tuple(number if number >= 0 else count + ~number for number in captured.outputs)
+    return Program(tuple(avals), tuple(instructions), outputs)

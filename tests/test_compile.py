@@ -1,0 +1,361 @@
+"""Compiled functions: captured once, run as a program, the same as without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numpygrad as npg
+from numpygrad import Array
+from numpygrad.errors import CaptureError, DerivativeError, VersionError
+
+
+def arrays(device: str, *shapes: tuple[int, ...], seed: int = 0, **options: Any) -> list[Array]:
+    rng = np.random.default_rng(seed)
+    return [npg.array(rng.standard_normal(shape), device=device, **options) for shape in shapes]
+
+
+def traced(function: Any) -> tuple[Any, list[int]]:
+    """The function compiled, and a list that grows when its body runs."""
+    runs: list[int] = []
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        runs.append(1)
+        return function(*args, **kwargs)
+
+    return npg.compile(counted), runs
+
+
+def test_the_body_runs_once_for_each_signature(device: str) -> None:
+    f, runs = traced(lambda x, y: npg.sin(x) @ y)
+    for seed in range(3):
+        x, y = arrays(device, (2, 3), (3, 4), seed=seed)
+        np.testing.assert_allclose(f(x, y).numpy(), np.sin(x.numpy()) @ y.numpy(), rtol=1e-12)
+    assert len(runs) == 1
+    f(*arrays(device, (5, 3), (3, 4)))
+    f(*(x.astype("float32") for x in arrays(device, (2, 3), (3, 4))))
+    assert len(runs) == 3
+
+
+def test_a_training_step_is_what_it_is_without(device: str) -> None:
+    def training(*, compiled: bool) -> list[Any]:
+        w, b = arrays(device, (3, 4), (4,), requires_grad=True)
+
+        def step(x: Array, rate: float) -> Array:
+            loss = (npg.tanh(x @ w + b) ** 2).sum()
+            loss.backward()
+            with npg.no_grad():
+                w[...] -= rate * w.grad
+                b[...] -= rate * b.grad
+            w.grad = b.grad = None
+            return loss
+
+        step = npg.compile(step) if compiled else step
+        losses = [step(*arrays(device, (5, 3), seed=i), 0.1 / (i + 1)).item() for i in range(4)]
+        assert w.grad is None
+        return [losses, w.numpy(), b.numpy()]
+
+    for one, other in zip(training(compiled=True), training(compiled=False), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_floats_change_without_a_new_trace_and_promote_as_floats(device: str) -> None:
+    f, runs = traced(lambda x, a: x * (2.0 * a - 1) + a)
+    x = npg.array([1.0, 2.0], dtype="float32", device=device)
+    for a in (0.5, 0.25):
+        y = f(x, a)
+        assert y.dtype == "float32"
+        np.testing.assert_allclose(y.numpy(), x.numpy() * (2 * a - 1) + a, rtol=1e-6)
+    assert len(runs) == 1
+
+
+def test_ints_and_other_values_are_part_of_the_signature() -> None:
+    f, runs = traced(lambda x, axis, *, flip=False: (-1 if flip else 1) * x.sum(axis=axis))
+    x = npg.array([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(f(x, 0).numpy(), [4.0, 6.0])
+    np.testing.assert_array_equal(f(x, 1).numpy(), [3.0, 7.0])
+    np.testing.assert_array_equal(f(x, 1, flip=True).numpy(), [-3.0, -7.0])
+    assert len(runs) == 3
+    with pytest.raises(TypeError, match="hashable"):
+        f(x, {1}, flip=True)
+
+
+def test_nested_arguments_and_results(device: str) -> None:
+    def f(tree: Any) -> Any:
+        return {"sum": tree["x"] + tree["more"][0], "rest": (tree["more"][1] * 2, None, "text")}
+
+    x, y, z = arrays(device, (2,), (2,), (3,))
+    found = npg.compile(f)({"x": x, "more": [y, z]})
+    np.testing.assert_array_equal(found["sum"].numpy(), x.numpy() + y.numpy())
+    np.testing.assert_array_equal(found["rest"][0].numpy(), z.numpy() * 2)
+    assert found["rest"][1:] == (None, "text")
+
+
+def test_gradients_inside_by_grad(device: str) -> None:
+    f = npg.compile(lambda x: npg.grad(lambda x: (x**3).sum())(x))
+    second = npg.compile(lambda x: npg.grad(npg.grad(lambda x: x**4))(x))
+    for values in ([1.0, 2.0], [3.0, 4.0]):
+        x = npg.array(values, device=device)
+        np.testing.assert_allclose(f(x).numpy(), 3 * np.square(values))
+    np.testing.assert_allclose(second(npg.array(2.0, device=device)).item(), 48.0)
+
+
+def test_gradients_of_arguments_and_of_what_is_closed_over(device: str) -> None:
+    (w,) = arrays(device, (3,), requires_grad=True)
+
+    @npg.compile
+    def f(x: Array) -> Array:
+        loss = (x * w).sum()
+        loss.backward()
+        return loss
+
+    for count in (1, 2, 3):
+        x = npg.array([1.0, 2.0, 3.0], requires_grad=True, device=device)
+        f(x)
+        assert x.grad is not None
+        assert w.grad is not None
+        np.testing.assert_allclose(x.grad.numpy(), w.numpy())
+        np.testing.assert_allclose(w.grad.numpy(), count * x.numpy())
+
+
+def test_arrays_closed_over_are_read_anew(device: str) -> None:
+    x = npg.array([1.0, 2.0], device=device)
+    f, runs = traced(lambda y: x * y)
+    y = npg.array([3.0, 4.0], device=device)
+    f(y)
+    x += 1
+    np.testing.assert_array_equal(f(y).numpy(), [6.0, 12.0])
+    assert len(runs) == 1
+
+
+def test_writes_into_arrays_closed_over_and_into_arguments(device: str) -> None:
+    total = npg.zeros(3, device=device)
+    view = total[1:]
+
+    @npg.compile
+    def f(x: Array) -> Array:
+        total[0] = x[0]
+        total[1:] += x[1:]
+        x *= 2
+        return total * 1
+
+    x = npg.array([1.0, 2.0, 3.0], device=device)
+    np.testing.assert_array_equal(f(x).numpy(), [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(f(x).numpy(), [2.0, 6.0, 9.0])
+    np.testing.assert_array_equal(x.numpy(), [4.0, 8.0, 12.0])
+    np.testing.assert_array_equal(view.numpy(), [6.0, 9.0])
+
+
+def test_a_write_is_seen_by_graphs_outside(device: str) -> None:
+    w = npg.array([1.0, 2.0], device=device)
+    v = npg.array([1.0, 2.0], requires_grad=True, device=device)
+
+    @npg.compile
+    def f() -> None:
+        w[...] = w + 1
+
+    y = (v * w).sum()
+    f()
+    with pytest.raises(VersionError, match="compile"):
+        y.backward()
+    np.testing.assert_array_equal(w.numpy(), [2.0, 3.0])
+
+
+def test_a_pending_program_keeps_what_it_read(device: str) -> None:
+    w = npg.array([1.0, 2.0], device=device)
+
+    @npg.compile
+    def f() -> None:
+        w[...] = w * 10
+
+    with npg.lazy():
+        y = w + 0.5
+    f()
+    np.testing.assert_array_equal(y.numpy(), [1.5, 2.5])
+    np.testing.assert_array_equal(w.numpy(), [10.0, 20.0])
+
+
+def test_arrays_made_inside_are_made_at_each_call(device: str) -> None:
+    @npg.compile
+    def f(x: Array) -> Array:
+        out = npg.zeros(3, device=device)
+        for i in range(3):
+            out[i] = x * i
+        return out
+
+    np.testing.assert_array_equal(f(npg.array(1.0, device=device)).numpy(), [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(f(npg.array(5.0, device=device)).numpy(), [0.0, 5.0, 10.0])
+
+
+def test_results_share_memory_with_nothing(device: str) -> None:
+    x = npg.array([1.0, 2.0], device=device)
+    f = npg.compile(lambda x: (x * 2, npg.reshape(x, (2, 1)), x[:1]))
+    first = f(x)
+    second = f(x)
+    for y in first:
+        y[...] = 100.0
+    np.testing.assert_array_equal(x.numpy(), [1.0, 2.0])
+    np.testing.assert_array_equal(second[0].numpy(), [2.0, 4.0])
+    np.testing.assert_array_equal(second[1].numpy(), [[1.0], [2.0]])
+
+
+def test_an_argument_that_is_returned_is_the_same_array() -> None:
+    x = npg.array([1.0])
+    (w,) = arrays("cpu", (2,))
+    f = npg.compile(lambda x: (x, w))
+    assert f(x)[0] is x
+    assert f(x)[1] is w
+
+
+def test_a_view_passed_beside_its_base(device: str) -> None:
+    base = npg.array([1.0, 2.0, 3.0], device=device)
+
+    @npg.compile
+    def f(x: Array, part: Array) -> Array:
+        x += 10
+        return part * 2
+
+    with pytest.raises(CaptureError, match="view of it that was made outside"):
+        f(base, base[1:])
+    np.testing.assert_array_equal(base.numpy(), [1.0, 2.0, 3.0])
+    base += 1
+    np.testing.assert_array_equal(base[1:].numpy(), [3.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    "branch",
+    [
+        lambda x: x if x.sum() > 1 else -x,
+        lambda x: x * float(x.sum()),
+        lambda x: x * x.sum().item(),
+        lambda x: npg.array(x.numpy()),
+        lambda x: x[x > 0],
+        lambda x: npg.asarray(str(x).count("1")),
+    ],
+    ids=["if", "float", "item", "numpy", "mask", "str"],
+)
+def test_what_depends_on_values_is_refused_and_the_line_named(branch: Any, device: str) -> None:
+    def f(x: Array) -> Any:
+        return branch(x)
+
+    with pytest.raises(CaptureError, match=r"test_compile\.py:\d+: lambda x:"):
+        npg.compile(f)(npg.array([1.0, 2.0], device=device))
+
+
+def test_a_refused_function_leaves_everything_as_it_was(device: str) -> None:
+    w = npg.array([1.0, 2.0], requires_grad=True, device=device)
+    w.grad = npg.array([5.0, 5.0], device=device)
+
+    @npg.compile
+    def f() -> None:
+        (w * w).sum().backward()
+        with npg.no_grad():
+            w[...] = w - w.grad
+        w.grad = None
+        bool(w[0] > 0)
+
+    with pytest.raises(CaptureError):
+        f()
+    np.testing.assert_array_equal(w.numpy(), [1.0, 2.0])
+    np.testing.assert_array_equal(w.grad.numpy(), [5.0, 5.0])
+    assert (w + 1).values is not None
+
+
+def test_the_result_of_a_compiled_function_cannot_be_differentiated_outside() -> None:
+    (w,) = arrays("cpu", (2,), requires_grad=True)
+    f = npg.compile(lambda x: (x * w).sum())
+    y = f(npg.array([1.0, 2.0]))
+    assert y.requires_grad
+    with pytest.raises(DerivativeError, match="inside"):
+        y.backward()
+    with npg.no_grad():
+        assert not f(npg.array([1.0, 2.0])).requires_grad
+
+
+def test_a_tracked_write_into_an_array_outside_is_refused() -> None:
+    (w,) = arrays("cpu", (2,), requires_grad=True)
+    out = npg.zeros(2)
+
+    @npg.compile
+    def f() -> None:
+        out[...] = w * 2
+
+    with pytest.raises(CaptureError, match="history would be lost"):
+        f()
+    assert out._node is None
+    np.testing.assert_array_equal(out.numpy(), [0.0, 0.0])
+
+
+def test_a_write_through_a_view_made_outside_is_refused() -> None:
+    x = npg.zeros(3)
+    view = x[1:]
+
+    @npg.compile
+    def f() -> None:
+        view[...] = 1.0
+
+    with pytest.raises(CaptureError, match="view"):
+        f()
+
+
+def test_a_parameter_replaced_or_reshaped_is_traced_anew(device: str) -> None:
+    (w,) = arrays(device, (2,), requires_grad=True)
+
+    def f() -> Array:
+        w.grad = None
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    g, runs = traced(f)
+    g()
+    w.requires_grad_(False)
+    w.requires_grad_(True)
+    g()
+    assert w.grad is not None
+    np.testing.assert_allclose(w.grad.numpy(), 2 * w.numpy())
+    assert len(runs) == 2
+
+
+def test_zero_times_infinity(device: str) -> None:
+    f = npg.compile(npg.grad(lambda x: npg.where(x > 0, npg.sqrt(x), 0.0).sum()))
+    for _ in range(2):
+        g = f(npg.array([0.0, 4.0], device=device))
+        np.testing.assert_array_equal(g.numpy(), [0.0, 0.25])
+
+
+def test_compiled_functions_call_each_other_and_are_methods(device: str) -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.w = npg.array([1.0, 2.0], device=device)
+
+        @npg.compile
+        def double(self, x: Array) -> Array:
+            return inner(x) * self.w
+
+    inner = npg.compile(lambda x: x * 2)
+    model = Model()
+    x = npg.array([1.0, 1.0], device=device)
+    np.testing.assert_array_equal(model.double(x).numpy(), [2.0, 4.0])
+    np.testing.assert_array_equal(model.double(x).numpy(), [2.0, 4.0])
+
+
+def test_explain_prints_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    f = npg.compile(lambda x: npg.exp(x) * 2 + 0 * npg.exp(x), explain=True)
+    f(npg.array([1.0, 2.0]))
+    text = capsys.readouterr().out
+    assert "dead code" in text
+    assert "exp(%0)" in text
+    f(npg.array([1.0, 2.0]))
+    assert capsys.readouterr().out == ""
+
+
+def test_name_and_docstring_are_the_functions() -> None:
+    @npg.compile
+    def step(x: Array) -> Array:
+        """Do a step."""
+        return x
+
+    assert (step.__name__, step.__doc__) == ("step", "Do a step.")
