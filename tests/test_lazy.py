@@ -10,6 +10,7 @@ import pytest
 
 import numpygrad as npg
 from numpygrad import Array
+from numpygrad._dispatch import settle
 from numpygrad._samples import Sample, samples
 from numpygrad.errors import ShapeError, VersionError
 from numpygrad.testing import guard_saved
@@ -34,18 +35,33 @@ def runs() -> Any:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_shape_and_dtype_before_are_those_after(sample: Sample, device: str) -> None:
-    for dtype in ("float64",) if "jax" in device else ("float64", "float32"):
-        operands = [npg.asarray(v, device=device) for v in sample.operands(dtype)]
-        expected = sample.call(*operands)
-        with npg.lazy():
-            found = sample.call(*operands)
-        for y, z in zip(_each(found), _each(expected), strict=True):
-            before = (y.shape, y.dtype, y.device)
-            y.realize()
-            assert before == (y.shape, y.dtype, y.device) == (z.shape, z.dtype, z.device)
-            rtol = 1e-5 if dtype == "float32" else 1e-12
-            np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=rtol)
+def test_shape_and_dtype_before_are_those_after(sample: Sample) -> None:
+    for dtype in ("float64", "float32"):
+        operands = [npg.asarray(v, device="cpu") for v in sample.operands(dtype)]
+        compare([sample], [operands], rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_many_ops_in_one_program(device: str) -> None:
+    # XLA takes minutes for all of them; test_ops.py compiles each, with its gradient.
+    chosen = SAMPLES[::8] if "jax" in device else SAMPLES
+    operands = [[npg.asarray(v, device=device) for v in s.operands("float64")] for s in chosen]
+    compare(chosen, operands, rtol=1e-12)
+
+
+def compare(chosen: list[Sample], operands: list[list[Array]], *, rtol: float) -> None:
+    """Run samples lazily, all as one program, and compare with eager results."""
+    with npg.lazy():
+        results = [sample.call(*x) for sample, x in zip(chosen, operands, strict=True)]
+    found = [y for result in results for y in _each(result)]
+    before = [(y.shape, y.dtype, y.device) for y in found]
+    settle(found)
+    assert before == [(y.shape, y.dtype, y.device) for y in found]
+    expected = [
+        z for sample, x in zip(chosen, operands, strict=True) for z in _each(sample.call(*x))
+    ]
+    assert before == [(z.shape, z.dtype, z.device) for z in expected]
+    for y, z in zip(found, expected, strict=True):
+        np.testing.assert_allclose(y.numpy(), z.numpy(), rtol=rtol, atol=1e-14)
 
 
 def _each(result: Any) -> list[Array]:

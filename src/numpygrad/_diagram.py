@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ SHAPES = {
 }
 """For each kind of box, Graphviz's attributes, Mermaid's brackets and its style."""
 
+LEAVES = ("leaf", "constant")
+FEW = 8
+"""How many readers a leaf may have and still be drawn once."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -56,7 +61,12 @@ class Drawing:
     @functools.cached_property
     def dot(self) -> str:
         """The drawing in Graphviz's language."""
-        lines = ["digraph {", '  node [fontname="Helvetica"]', '  edge [fontname="Helvetica"]']
+        lines = [
+            "digraph {",
+            '  graph [fontname="Helvetica"]',
+            '  node [fontname="Helvetica"]',
+            '  edge [fontname="Helvetica"]',
+        ]
         for group, members in self._framed():
             if group is not None:
                 lines.append(f'  subgraph cluster_{group} {{ label="group {group}"; style=dashed')
@@ -181,8 +191,11 @@ def _plain(line: str) -> str:
     return "".join(c if c.isprintable() else " " for c in line)
 
 
+_DOT_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "&": "&amp;"})
+
+
 def _dot_text(lines: Sequence[str]) -> str:
-    escaped = (_plain(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+    escaped = (_plain(line).translate(_DOT_ESCAPES) for line in lines)
     return '"' + "\\n".join(escaped) + '"'
 
 
@@ -197,31 +210,62 @@ def _mermaid_text(lines: Sequence[str]) -> str:
 
 def cut(boxes: Sequence[Box], arrows: Sequence[Arrow], max_nodes: int) -> Drawing:
     """A drawing of the last boxes and the leaves they read, with a note in place of the others."""
-    if len(boxes) <= max_nodes:
-        return Drawing(tuple(boxes), tuple(dict.fromkeys(arrows)))
+    count = len(boxes)
+    if count <= max_nodes:
+        return Drawing(*_beside_readers(boxes, arrows))
     leaves: dict[int, list[int]] = {}
     for arrow in arrows:
-        if boxes[arrow.start].kind in ("leaf", "constant"):
+        if boxes[arrow.start].kind in LEAVES:
             leaves.setdefault(arrow.end, []).append(arrow.start)
     kept: dict[int, None] = {}
-    for index in reversed(range(len(boxes))):
-        if boxes[index].kind in ("op", "output"):
+    for index in reversed(range(count)):
+        if boxes[index].kind not in LEAVES:
             kept |= dict.fromkeys([index, *leaves.get(index, ())])
         if len(kept) >= max_nodes:
             break
     numbers = {index: number for number, index in enumerate(sorted([*kept][:max_nodes]), 1)}
     note = Box(
         (
-            f"{len(boxes) - len(numbers)} of {len(boxes)} nodes are not drawn",
-            f"visualize(..., max_nodes={len(boxes)}) draws all",
+            f"{count - len(numbers)} of {count} nodes are not drawn",
+            f"visualize(..., max_nodes={count}) draws all",
         ),
         "note",
     )
-    shown = (
+    shown = [
         Arrow(numbers[arrow.start], numbers[arrow.end], arrow.text, arrow.dashed)
         if arrow.start in numbers
         else Arrow(0, numbers[arrow.end], dashed=True)
         for arrow in arrows
         if arrow.end in numbers
-    )
-    return Drawing((note, *(boxes[index] for index in numbers)), tuple(dict.fromkeys(shown)))
+    ]
+    return Drawing(*_beside_readers([note, *(boxes[index] for index in numbers)], shown))
+
+
+def _beside_readers(
+    boxes: Sequence[Box], arrows: Sequence[Arrow]
+) -> tuple[tuple[Box, ...], tuple[Arrow, ...]]:
+    """Boxes and arrows with a box for each reader of a leaf that has many.
+
+    A weight that 100 steps read makes a drawing hard to follow, and takes `dot` half a minute.
+    """
+    arrows = list(dict.fromkeys(arrows))
+    readers: dict[int, set[int]] = {}
+    for arrow in arrows:
+        if boxes[arrow.start].kind in LEAVES:
+            readers.setdefault(arrow.start, set()).add(arrow.end)
+    written = {arrow.end for arrow in arrows}
+    several = {leaf for leaf, ends in readers.items() if len(ends) > FEW} - written
+    found: list[Box] = []
+    place: dict[Any, int] = {}
+    for index, box in enumerate(boxes):
+        if index not in several:
+            for leaf in sorted(leaf for leaf in several if index in readers[leaf]):
+                place[leaf, index] = len(found)
+                found.append(boxes[leaf])
+            place[index] = len(found)
+            found.append(box)
+    drawn = []
+    for arrow in arrows:
+        start = (arrow.start, arrow.end) if arrow.start in several else arrow.start
+        drawn.append(Arrow(place[start], place[arrow.end], arrow.text, arrow.dashed))
+    return tuple(found), tuple(drawn)

@@ -201,7 +201,9 @@ def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Ar
     type_ = None
     for x in operands:
         if type(x) is Array:
-            data = x._data if x._type.eager is not None else lift(x)
+            data = x._data  # first: an outdated view learns here whether it is deferred
+            if x._type.eager is None:
+                data = lift(x)
             if type_ is None:
                 type_ = data.type
                 if op.dtype == "float" and not type_.is_floating:

@@ -146,6 +146,7 @@ class Sweep:
                         entry[1], entry[2] = _lifted(entry[0].type, entry[1]), False
                 if op.masks and mode >= Mode.DEFERRED:
                     mode = Mode.DEFERRED_CAREFUL
+                    release = False  # as in a sweep that may be repeated
                 sparse = op.sparse and not recorded
                 pulls = (
                     op.pulls(Mode(mode), len(node.parents))

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 def lift(x: Array) -> Deferred:
     """What stands for an array in a program: its own deferred value, or a constant."""
+    data = x._data  # first: an outdated view learns here whether it is deferred
     if x._type.eager is not None:
-        return x._data  # type: ignore[no-any-return]  # deferred, as its type is
+        return data  # type: ignore[no-any-return]  # it is, as its type is
     tracing = _modes.tracing()
     if tracing is not None:
         return tracing.captured(x)  # type: ignore[no-any-return]  # by contract
@@ -96,13 +97,13 @@ def _root(x: Array) -> Array:
 
 
 def _settle(x: Array) -> None:
+    x._data  # noqa: B018 (a view that is outdated is derived again, deferred or not)
     type_ = x._type.eager
     if type_ is None:
         return
     alias = x._alias
     if isinstance(alias, View):
         parent = alias.parent
-        parent._data  # noqa: B018 (a parent that is outdated is derived again, deferred or not)
         _settle(parent)
         op = TABLE.get(alias.function)
         data = parent._data

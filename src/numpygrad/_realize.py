@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from numpygrad._deferred import Deferred, arguments
 from numpygrad._dtypes import DEFAULT_FLOAT
 from numpygrad._passes import simplified
 from numpygrad._program import Aval, Executor, Instruction, Program, Runner, Value, interpreter
+from numpygrad._shapes import BINARY
 from numpygrad.typing import RawArray
 
 
@@ -96,14 +98,47 @@ def compute(wanted: Iterable[Deferred]) -> None:
             by_device.setdefault(x.type.device, []).append(x)
     for device, roots in by_device.items():
         with _lock:
+            if _computed_directly(device, roots):
+                continue
             captured = capture(device, roots, keep=True)
         inputs = [x.value if type(x) is Deferred else x for x in captured.inputs]
         results = _runner(captured)(inputs)
         with _lock:
             for number, value in zip(captured.outputs, results, strict=True):
-                call = captured.calls[~number]
-                call.value = value
-                call.arrays, call.form, call.kernel = (), None, None
+                _set_value(captured.calls[~number], value)
+
+
+def _computed_directly(device: Device, roots: Sequence[Deferred]) -> bool:
+    """Whether there was so little to do that it was done, call by call: an optimiser's step, say.
+
+    A program of two calls takes 50 us to capture and look up.
+    """
+    calls: dict[int, Deferred] = {}
+    todo = list(roots)
+    while todo:
+        x = todo.pop()
+        if type(x) is Deferred and x.value is None and id(x) not in calls:
+            if len(calls) == FEW or x.form is not None or x.kernel.name not in BINARY:  # type: ignore[union-attr]  # pending
+                return False
+            calls[id(x)] = x
+            todo += x.arrays
+    scope = device.backend.scope
+    with scope() if scope is not None else contextlib.nullcontext():
+        for x in sorted(calls.values(), key=attrgetter("order")):
+            values = [a.value if type(a) is Deferred else a for a in x.arrays]
+            made = x.kernel.call(*values)  # type: ignore[union-attr]  # pending
+            _set_value(x, made)
+    _stats.programs += 1
+    return True
+
+
+FEW = 3
+"""Calls up to which a program is not worth its while."""
+
+
+def _set_value(x: Deferred, value: RawArray) -> None:
+    x.value = value
+    x.arrays, x.form, x.kernel = (), None, None
 
 
 def capture(device: Device, roots: Sequence[Deferred], *, keep: bool) -> Captured:

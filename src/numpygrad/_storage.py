@@ -216,8 +216,9 @@ def storage_of(x: Array) -> Storage:
     """The storage of `x`, made on demand: an array never viewed nor written has none."""
     if x._alias is None:
         x._alias = Storage(x)
-        # A node that saved its output learns here where to look whether it was overwritten.
-        if x._node is not None:
+        # A node that saved its output learns here where to look whether it was overwritten: in the
+        # storage of the array itself, which is the first, not in that of a snapshot of it.
+        if x._node is not None and getattr(x._node, "alias", None) is None:
             x._node.watch(x._alias.storage)
     return x._alias.storage
 
