@@ -359,3 +359,30 @@ def test_name_and_docstring_are_the_functions() -> None:
         return x
 
     assert (step.__name__, step.__doc__) == ("step", "Do a step.")
+
+
+def test_arrays_may_be_exchanged(device: str) -> None:
+    x, y = npg.array([1.0, 2.0], device=device), npg.array([3.0, 4.0], device=device)
+
+    @npg.compile
+    def exchange() -> Array:
+        before = x + 0
+        x[...] = y
+        y[...] = before
+        return x * 1
+
+    np.testing.assert_array_equal(exchange().numpy(), [3.0, 4.0])
+    np.testing.assert_array_equal(x.numpy(), [3.0, 4.0])
+    np.testing.assert_array_equal(y.numpy(), [1.0, 2.0])
+    exchange()
+    np.testing.assert_array_equal(x.numpy(), [1.0, 2.0])
+    np.testing.assert_array_equal(y.numpy(), [3.0, 4.0])
+
+
+def test_random_numbers_are_drawn_outside(device: str) -> None:
+    @npg.compile
+    def f(x: Array) -> Array:
+        return x + npg.random.randn((2,))
+
+    with pytest.raises(CaptureError, match=r"random numbers.*test_compile\.py"):
+        f(npg.array([1.0, 2.0], device=device))

@@ -1,7 +1,6 @@
 """The features the project was started for, a test for each line of PROMISES.md.
 
-Lines about lazy mode, random numbers and graph drawings come with those parts. `S` is the page
-"Tensor & Autograd", `N` the page "Array".
+`S` is the page "Tensor & Autograd", `N` the page "Array".
 """
 
 from __future__ import annotations
@@ -883,3 +882,63 @@ def test_repr_shows_only_what_is_not_default(promised_device: str) -> None:
     assert repr(x) == "Array([1.], dtype=float32, requires_grad=True)"
     other = {"cpu": "strict:cpu", "jax:cpu": "numpy:cpu"}[promised_device]
     assert "device='" in repr(npg.array([1.0], device=other))
+
+
+def test_lazy_mode_computes_nothing_until_realize(promised_device: str) -> None:
+    x = npg.array([1.0, 2.0])
+    with npg.lazy():
+        assert npg.is_lazy()
+        y = x * 3
+        assert (y.values, y.shape, y.dtype, y.device) == (None, (2,), "float64", x.device)
+        assert y.realize() is y
+        assert y.values is not None
+    assert not npg.is_lazy()
+    np.testing.assert_array_equal(y.numpy(), [3.0, 6.0])
+
+
+def test_mode_is_eager_or_lazy(promised_device: str) -> None:
+    with pytest.raises(ValueError, match="mode"):
+        npg.mode("other")
+    assert not npg.is_lazy()
+    npg.mode("lazy")
+    try:
+        y = npg.array([1.0]) + 1
+        assert y.values is None
+    finally:
+        npg.mode("eager")
+    assert not npg.is_lazy()
+    assert y.item() == 2.0
+
+
+def test_a_deferred_array_runs_its_function_once_at_realize(promised_device: str) -> None:
+    runs = []
+    x = npg.Array.deferred(
+        lambda: runs.append(1) or np.array([1.0, 2.0], dtype="float32"),
+        shape=(2,),
+        dtype="float32",
+        device=promised_device,
+    )
+    assert (x.values, x.shape, x.dtype, x.device) == (None, (2,), "float32", npg.default_device())
+    assert not runs
+    x.realize()
+    x.realize()
+    (x * 2).numpy()
+    assert runs == [1]
+
+
+def test_no_grad_and_lazy_combine(promised_device: str) -> None:
+    w = npg.array([1.0, 2.0], requires_grad=True)
+    with npg.lazy(), npg.no_grad():
+        y = w * 2
+    assert (y.requires_grad, y.values) == (False, None)
+    with npg.lazy():
+        (w * w).sum().backward()
+    assert w.grad is not None
+    np.testing.assert_array_equal(w.grad.numpy(), [2.0, 4.0])
+
+
+@pytest.mark.parametrize("use", ["numpy", "item", "tolist"])
+def test_conversions_realize(promised_device: str, use: str) -> None:
+    with npg.lazy():
+        y = npg.array([2.0]) * 2
+        assert getattr(y, use)() in ([4.0], 4.0)

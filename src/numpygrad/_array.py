@@ -347,6 +347,8 @@ class Array:
             self._label = label
         elif hasattr(self, "_label"):
             del self._label
+        if self._node is not None and self._node.op is None:
+            self._node.label = label or ""
 
     @property
     def requires_grad(self) -> bool:
@@ -368,6 +370,7 @@ class Array:
                     "x.astype(npg.float64)"
                 )
             self._node = leaf(self._type, self.shape)
+            self._node.label = self.label or ""
             if self._alias is not None:
                 self._alias.storage.add_independent(self)
 

@@ -72,9 +72,14 @@ def compile(  # noqa: A001 (the field's name for it)
     ...     loss = ((w * x - 1.0) ** 2).sum()
     ...     loss.backward()
     ...     with npg.no_grad():
-    ...         w.data -= rate * w.grad.data
+    ...         w[...] -= rate * w.grad
     ...     w.grad = None
     ...     return loss
+    >>> x = npg.array([1.0, 1.0])
+    >>> for speed in (0.5, 0.25, 0.125):
+    ...     loss = step(x, speed)
+    >>> print(w)
+    [1. 1.]
     """
     if function is None:
         return functools.partial(compile, explain=explain)
@@ -218,13 +223,19 @@ class _Trace(_modes.Tracing):
             before = getattr(node, "grad", None)
             self.leaves[node] = _Leaf(_Place(position, None if position >= 0 else node), before)
 
+    def made(self, x: Array) -> None:
+        """Make an array that was just made of host data one of each call's own."""
+        x._data = constant(x._data, deferred_type(x._type))
+        x._type = x._data.type
+
     def adopt(self, x: Array, root: Array) -> None:
         """Make ready for a write into `x`: from here on, what is read is what was written."""
-        if root._type.eager is not None:
+        while x is not root:
+            if x._type.eager is None:
+                raise CaptureError(f"{VIEW_FROM_OUTSIDE}; at {_modes.callers_line()}")
+            x = x._alias.parent  # type: ignore[union-attr]  # it is a view
+        if x._type.eager is not None:
             return
-        if x is not root and x._type.eager is None:
-            raise CaptureError(f"{VIEW_FROM_OUTSIDE}; at {_modes.callers_line()}")
-        x = root
         deferred = self.captured(x)
         storage = storage_of(x)
         state = (storage.written, storage.version, len(storage.log))
@@ -256,19 +267,20 @@ class _Trace(_modes.Tracing):
         for node, known in self.leaves.items():
             known.after = getattr(node, "grad", None)
             node.grad = known.before
+        moved = False
         for written in self.written:
             x = written.array
             written.result = x._data
-            moved = x._node is not written.node
+            moved |= x._node is not written.node
             x._data, x._type, x._node = written.data, written.type, written.node
             storage = storage_of(x)
             storage.written, storage.version, length = written.state
             del storage.log[length:]
-            if moved:
-                raise CaptureError(
-                    "a tracked value written inside a compiled function into an array made "
-                    "outside: its history would be lost. Return the array instead"
-                )
+        if moved:
+            raise CaptureError(
+                "a tracked value written inside a compiled function into an array made outside: "
+                "its history would be lost. Return the array instead"
+            )
 
     def shares_memory(self) -> bool:
         """Whether one of the arrays that are written may come to be an alias of another input."""
@@ -433,6 +445,9 @@ def _captured(
     with _Capturing(trace):
         try:
             result = function(*args, **kwargs)
+            for x in leaves_of(result):
+                if isinstance(x, Array):
+                    x._data  # noqa: B018 (outdated views are derived while writes can be seen)
         finally:
             trace.restore()
     roots: list[Deferred] = []

@@ -25,8 +25,8 @@ def visualize(*arrays: Array, max_nodes: int = MAX_NODES) -> Drawing:
     """A drawing of the graph behind arrays, which a notebook shows.
 
     Of deferred arrays, the program that computes them, as it is run; of others, the ops that
-    `backward()` will go through. Inputs that require grad are shown by their `label`, if they are
-    among `arrays` or saved for `backward()`; so are other operands that are saved.
+    `backward()` will go through. Inputs that require grad are shown by their `label`; so are other
+    operands that are among `arrays` or saved for `backward()`.
 
     Parameters
     ----------
@@ -164,10 +164,11 @@ def _operands(node: Node) -> list[tuple[int, Node | None, Any]]:
 
 
 def _labels(arrays: Sequence[Array], nodes: Sequence[Node]) -> dict[Node, str]:
-    """The labels of the arrays that are known, by their nodes: those given and those saved."""
+    """Labels by node: of leaves, and of the other arrays that are known, those given and saved."""
     known = [(x._node, x) for x in arrays]
     known += [(parent, x) for node in nodes for _, parent, x in _operands(node) if x is not None]
-    return {node: x.label for node, x in known if node is not None and x.label}
+    found = {node: x.label for node, x in known if node is not None and x.label}
+    return found | {node: node.label for node in nodes if getattr(node, "label", "")}
 
 
 def _node_text(node: Node) -> tuple[str, ...]:

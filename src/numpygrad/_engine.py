@@ -426,6 +426,10 @@ def cotangents(
         for watcher in _modes.watching() if _modes.unusual else ():
             watcher.before_sweep(y._node, seed)
         if recorded:
+            if _modes.tracing() is not None:
+                from numpygrad._lifting import refuse_saved_outside
+
+                refuse_saved_outside(y._node, targets)
             with _modes.enable_grad():
                 return sweep.cotangents(y._node, seed)
         return sweep.cotangents(y._node, seed._data)

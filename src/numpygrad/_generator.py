@@ -14,12 +14,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
 from numpygrad._backend import Device, RandomSource, find_device, numpy_dtype
 from numpygrad._dispatch import from_numpy, require_broadcast
 from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype, floating, promote
 from numpygrad._kernels import holds
-from numpygrad.errors import DeviceError, DTypeError, ShapeError
+from numpygrad.errors import CaptureError, DeviceError, DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.elementwise import log1p
 from numpygrad.ops.indexing import take
@@ -108,6 +109,16 @@ class Generator:
         return self
 
     @property
+    def _stream(self) -> RandomSource:
+        """What numbers are drawn from; `CaptureError` where they would be the same ever after."""
+        if _modes.tracing() is not None:
+            raise CaptureError(
+                f"random numbers drawn inside a compiled function, at {_modes.callers_line()}: "
+                "they would be the same at each call. Draw them outside, and pass them"
+            )
+        return self._source
+
+    @property
     def device(self) -> Device:
         """Where the numbers are drawn."""
         return self._device
@@ -176,7 +187,7 @@ class Generator:
         """
         lengths, wanted = _shape("random", shape), _float_dtype("random", dtype)
         with self._lock:
-            data = self._source.random(lengths, self._device.type(wanted).raw_dtype)
+            data = self._stream.random(lengths, self._device.type(wanted).raw_dtype)
         return self._made(data, wanted, requires_grad)
 
     def standard_normal(
@@ -190,7 +201,7 @@ class Generator:
         lengths = _shape("standard_normal", shape)
         wanted = _float_dtype("standard_normal", dtype)
         with self._lock:
-            data = self._source.standard_normal(lengths, self._device.type(wanted).raw_dtype)
+            data = self._stream.standard_normal(lengths, self._device.type(wanted).raw_dtype)
         return self._made(data, wanted, requires_grad)
 
     def uniform(
@@ -313,7 +324,7 @@ class Generator:
             )
         lengths = _shape("integers", shape)
         with self._lock:
-            data = self._source.integers(low, last, lengths, self._device.type(wanted).raw_dtype)
+            data = self._stream.integers(low, last, lengths, self._device.type(wanted).raw_dtype)
         return self._made(data, wanted)
 
     def permutation(self, x: int | Array, *, axis: int = 0) -> Array:
@@ -394,7 +405,7 @@ class Generator:
 
     def _order(self, n: int) -> Array:
         with self._lock:
-            return self._made(self._source.permutation(n), DEFAULT_INT)
+            return self._made(self._stream.permutation(n), DEFAULT_INT)
 
     def _made(self, data: RawArray, dtype: DType, requires_grad: bool = False) -> Array:
         return _requiring(wrap(data, self._device.type(dtype)), requires_grad)

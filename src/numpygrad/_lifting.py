@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpygrad import _modes
 from numpygrad._deferred import Deferred, constant, deferred_type
 from numpygrad._op import TABLE
 from numpygrad._realize import compute, values_of
-from numpygrad._storage import Storage, View, storage_of
+from numpygrad._storage import Storage, View, lay_out, storage_of
 
 if TYPE_CHECKING:
     from numpygrad._array import Array
@@ -35,6 +35,8 @@ def lift(x: Array) -> Deferred:
     type_ = deferred_type(x._type)
     if not x._type.backend.mutable:
         return constant(x._data, type_)
+    if x._alias is None:
+        lay_out(x)
     readers = storage_of(x).readers
     for ref in readers:
         known = ref()
@@ -59,6 +61,22 @@ def lift_output(node: Node, data: Any) -> Deferred:
     _refuse_other_graph(node)
     type_ = node.type.of(data)
     return constant(type_.xp.asarray(data, copy=True), deferred_type(type_))
+
+
+def refuse_saved_outside(root: Node, targets: Collection[Node] | None) -> None:
+    """Raise if a recorded sweep from `root`, in a function being captured, reads what was saved."""
+    floor = min((target.sequence for target in targets), default=0) if targets else 0
+    seen: set[Node] = set()
+    todo = [root]
+    while todo:
+        node = todo.pop()
+        if node in seen or node.sequence < floor:
+            continue
+        seen.add(node)
+        saved = [*node.inputs, getattr(node, "output", None)]
+        if any(x is not None for x in saved):
+            _refuse_other_graph(node)
+        todo += [parent for parent in node.parents if parent is not None]
 
 
 def _refuse_other_graph(node: Node) -> None:

@@ -238,6 +238,9 @@ class Tracing:
     def captured(self, x: Array) -> Any:
         """What stands for an array made outside."""
 
+    def made(self, x: Array) -> None:
+        """Make an array that was just made of host data one of each call's own."""
+
     def adopt(self, x: Array, root: Array) -> None:
         """Make ready for a write into `x`, which is `root` or a view of it."""
 

@@ -32,6 +32,7 @@ class Node:
         "grad",
         "input1",
         "input2",
+        "label",
         "op",
         "output",
         "params",
@@ -67,6 +68,8 @@ class Node:
     """Of an op on a sequence of arrays, the shape of each."""
     params: dict[str, Any]
     grad: Array | None
+    label: str
+    """Of a leaf whose array has one."""
 
     def watch(self, storage: Storage) -> None:
         """Learn where to look whether the output was overwritten."""

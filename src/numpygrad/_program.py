@@ -158,8 +158,9 @@ def interpreter(program: Program) -> Runner:
                 values[number] = None
         handed_out: set[int] = {id(x) for x in inputs}
         outputs = [_alone(values[index], handed_out) for index in program.outputs]
-        for value, written in program.updates:
-            inputs[written][...] = values[value]
+        news = [_alone(values[value], handed_out) for value, _ in program.updates]
+        for (_, written), new in zip(program.updates, news, strict=True):
+            inputs[written][...] = new
         return outputs
 
     return run

@@ -38,8 +38,14 @@ def detach(x: Array) -> Array:
     """The same values and memory, without history."""
     if x._alias is None:
         lay_out(x)
-    out = wrap(x._data, x._type)
-    if x._type.backend.mutable:
+    data, type_ = x._data, x._type
+    if _modes.tracing() is not None:
+        from numpygrad._lifting import lift
+
+        data = lift(x)
+        type_ = data.type
+    out = wrap(data, type_)
+    if type_.backend.mutable:
         # Memory is shared as it is; a reference to `x` would keep its whole history alive.
         out._alias = Detached(storage_of(x), region_of(x))
     else:

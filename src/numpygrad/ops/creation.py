@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
 from numpygrad._backend import (
     ArrayType,
@@ -125,7 +126,11 @@ def _from_host(obj: Any, dtype: DType | None, device: Device, copy: bool | None)
     type_ = device.type(dtype or as_dtype(values.dtype))
     if values.dtype != type_.dtype or not type_.backend.is_raw(values):
         _require_copy_allowed(copy)
-    return wrap(from_numpy(values, type_), type_)
+    out = wrap(from_numpy(values, type_), type_)
+    tracing = _modes.tracing()
+    if tracing is not None:
+        tracing.made(out)
+    return out
 
 
 def _inferred(obj: Any, dtype: DType | None) -> DType | None:
