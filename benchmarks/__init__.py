@@ -10,6 +10,7 @@ ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "NUMPYGRAD_NUM_THREADS": "1",
     # Without this JAX's own pool has a thread a core, whatever the flags for Eigen's say.
     "NPROC": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",

@@ -17,6 +17,7 @@ GROUPS = {
     "transformer": "transformer",
     "runge_kutta": "runge_kutta",
     "writes": "writes",
+    "lazy": "lazy",
     "long_chain": "long_chain",
     "memory": "memory",
     "import": "import_time",

@@ -130,11 +130,12 @@ def backward_by_hand(
     )
 
 
-def numpygrad_tensors(given: Problem) -> tuple[list[Any], Any, Any]:
+def numpygrad_tensors(given: Problem, device: str | None = None) -> tuple[list[Any], Any, Any]:
     """The parameters, the batch and the one-hot labels as numpygrad's Arrays."""
     npg = peers.numpygrad()
-    parameters = [npg.array(p, requires_grad=True) for p in given.parameters]
-    return parameters, npg.asarray(given.x), npg.asarray(given.one_hot)
+    parameters = [npg.array(p, requires_grad=True, device=device) for p in given.parameters]
+    x, one_hot = (npg.asarray(a, device=device) for a in (given.x, given.one_hot))
+    return parameters, x, one_hot
 
 
 def numpygrad_loss(parameters: Sequence[Any], x: Any, one_hot: Any) -> Any:
@@ -181,15 +182,16 @@ def torch_loss(parameters: Sequence[Any], x: Any, labels: Any) -> Any:
     return torch.nn.functional.cross_entropy(linear(h, w3.T, b3), labels)
 
 
-def with_torch(given: Problem) -> Contestant:
-    """PyTorch, updating the weights under `no_grad`."""
+def with_torch(given: Problem, *, compiled: bool = False) -> Contestant:
+    """PyTorch, the loss compiled or not, updating the weights under `no_grad`."""
     torch = peers.torch()
     parameters, x, labels = torch_tensors(given)
+    loss_of = peers.torch_compile()(torch_loss) if compiled else torch_loss
 
     def run() -> Any:
         for p in parameters:
             p.grad = None
-        loss = torch_loss(parameters, x, labels)
+        loss = loss_of(parameters, x, labels)
         loss.backward()
         with torch.no_grad():
             for p in parameters:

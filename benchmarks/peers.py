@@ -4,9 +4,14 @@ A library that is not installed raises `ModuleNotFoundError`, upon which its con
 The modules are `Any`: the benchmarks are type checked where no peer is installed.
 """
 
-from functools import cache
+import warnings
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
+
+
+class UnableError(Exception):
+    """An installed library that cannot do here what it is asked; says why in a few words."""
 
 
 @cache
@@ -21,6 +26,27 @@ def torch() -> Any:
     module = import_module("torch")
     module.set_num_threads(1)
     return module
+
+
+@cache
+def torch_compile() -> Any:
+    """PyTorch's compiler for fixed shapes, which compiles in this process.
+
+    Raises
+    ------
+    UnableError
+        Where it finds no C++ compiler.
+    """
+    module = torch()
+    module._inductor.config.compile_threads = 1
+    # It says of each of the functions here that it traces through their caches.
+    warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
+    compiled = partial(module.compile, dynamic=False)
+    try:
+        compiled(module.exp)(module.zeros(2))
+    except module._dynamo.exc.BackendCompilerFailed as error:
+        raise UnableError("no C++ compiler") from error
+    return compiled
 
 
 @cache

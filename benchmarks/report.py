@@ -17,18 +17,23 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One workload's figures by contestant, in `unit` ("s" or "B"), and their ratios to NumPy's."""
+    """One workload's figures by contestant, in `unit` ("s" or "B"), and their ratios to NumPy's.
+
+    `absent` says why a contestant has no figure, in words that fit in its cell.
+    """
 
     workload: str
     unit: str
     figures: Mapping[str, float]
     ratios: Mapping[str, float]
     verdicts: Sequence[Verdict] = field(default_factory=list)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
-def ratio_verdict(workload: str, other: str, ratio: float, limit: float) -> Verdict:
-    """The verdict on numpygrad taking `ratio` times what `other` takes."""
-    return Verdict(workload, f"<= {limit:g} x {other}", f"{ratio:.2f}", ratio <= limit)
+def ratio_verdict(workload: str, other: str, ratio: float, limit: float, ours: str = "") -> Verdict:
+    """The verdict on numpygrad, or on its way named, taking `ratio` times what `other` takes."""
+    target = f"{ours} <= {limit:g} x {other}".lstrip()
+    return Verdict(workload, target, f"{ratio:.2f}", ratio <= limit)
 
 
 def ratios_to(baseline: str, figures: Mapping[str, float]) -> dict[str, float]:
@@ -50,12 +55,13 @@ def quantity(value: float, unit: str) -> str:
 
 def figure_rows(measurements: Sequence[Measurement]) -> list[list[str]]:
     """The table of figures: a row a workload, a column a contestant, ratio to NumPy in brackets."""
-    names = list(dict.fromkeys(name for m in measurements for name in m.figures))
+    names = list(dict.fromkeys(name for m in measurements for name in (*m.figures, *m.absent)))
     rows = [["workload", *names]]
     for m in measurements:
         row = [m.workload]
         for name in names:
-            cell = quantity(m.figures[name], m.unit) if name in m.figures else "-"
+            absent = m.absent.get(name, "-")
+            cell = quantity(m.figures[name], m.unit) if name in m.figures else absent
             row.append(f"{cell} ({m.ratios[name]:.2f})" if name in m.ratios else cell)
         rows.append(row)
     return rows

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import peers
+from benchmarks import gradients, peers
 from benchmarks.report import Measurement
 from benchmarks.timing import Contestant, Effort, Workload, measure
 
@@ -106,39 +106,28 @@ def rk4_step(stack: Stack, y: Any, *parameters: Any) -> Any:
     return y + STEP / 6 * (k1 + 2 * (k2 + k3) + k4)
 
 
+def inputs() -> list[Floats]:
+    """The three parameters, each an array of no dimensions, and the first state."""
+    return [np.asarray(value) for value in (*PARAMETERS, START)]
+
+
+def numpygrad_loss(steps: int) -> gradients.Loss:
+    """The loss as a function of the list of arrays, with numpygrad's `stack`."""
+    stack = peers.numpygrad().stack
+    return lambda arrays: trajectory_loss(stack, steps, arrays[-1], *arrays[:-1])
+
+
 def with_numpygrad(steps: int) -> Contestant:
-    """numpygrad, parameters as 0-d Arrays."""
-    npg = peers.numpygrad()
-    arrays = [npg.array(value, requires_grad=True) for value in (*PARAMETERS, START)]
-
-    def run() -> Any:
-        for a in arrays:
-            a.grad = None
-        *parameters, start = arrays
-        loss = trajectory_loss(npg.stack, steps, start, *parameters)
-        loss.backward()
-        return loss.item()
-
-    return Contestant(run, lambda loss: [np.asarray(loss), *(a.grad.numpy() for a in arrays)])
+    """numpygrad, operation by operation."""
+    return gradients.eager(numpygrad_loss(steps), inputs())
 
 
 def with_torch(steps: int) -> Contestant:
-    """PyTorch, parameters as 0-d tensors."""
-    torch = peers.torch()
-    arrays = [
-        torch.tensor(value, dtype=torch.float64, requires_grad=True)
-        for value in (*PARAMETERS, START)
-    ]
-
-    def run() -> Any:
-        for a in arrays:
-            a.grad = None
-        *parameters, start = arrays
-        loss = trajectory_loss(torch.stack, steps, start, *parameters)
-        loss.backward()
-        return loss.item()
-
-    return Contestant(run, lambda loss: [np.asarray(loss), *(a.grad.numpy() for a in arrays)])
+    """PyTorch, operation by operation."""
+    stack = peers.torch().stack
+    return gradients.with_torch(
+        lambda arrays: trajectory_loss(stack, steps, arrays[-1], *arrays[:-1]), inputs()
+    )
 
 
 def with_jax(steps: int) -> Contestant:
@@ -155,7 +144,8 @@ def with_jax(steps: int) -> Contestant:
     differentiated = jax.jit(jax.value_and_grad(loss_of, (1, 2, 3, 0)))
     start = jax.numpy.asarray(START)
     return Contestant(
-        lambda: jax.block_until_ready(differentiated(start, *PARAMETERS)), loss_then_gradients
+        lambda: jax.block_until_ready(differentiated(start, *PARAMETERS)),
+        gradients.loss_then_gradients,
     )
 
 
@@ -165,13 +155,7 @@ def with_autograd(steps: int) -> Contestant:
     loss_of = partial(trajectory_loss, autograd.numpy.array, steps)
     differentiated = autograd.value_and_grad(loss_of, (1, 2, 3, 0))
     start = np.array(START)
-    return Contestant(lambda: differentiated(start, *PARAMETERS), loss_then_gradients)
-
-
-def loss_then_gradients(result: Any) -> list[NDArray[Any]]:
-    """What a function transform returned, as a flat list of NumPy arrays."""
-    loss, gradients = result
-    return [np.asarray(loss), *map(np.asarray, gradients)]
+    return Contestant(lambda: differentiated(start, *PARAMETERS), gradients.loss_then_gradients)
 
 
 def with_mygrad(steps: int) -> Contestant:

@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from statistics import median
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers import UnableError
 from benchmarks.report import Measurement, ratio_verdict
 
 BASELINE = "numpy"
@@ -40,13 +41,14 @@ class Contestant:
 class Workload:
     """One computation and the contestants that perform it, by name; NumPy's comes first.
 
-    `targets` says how many times a contestant's time numpygrad may take. `operations` divides the
-    times, for a workload that is stated per operation.
+    `targets` says how many times a contestant's time numpygrad may take; with a pair for a key, how
+    many times the second's time the first may take, where numpygrad takes part in several ways.
+    `operations` divides the times, for a workload that is stated per operation.
     """
 
     name: str
     contestants: Mapping[str, Callable[[], Contestant]]
-    targets: Mapping[str, float] = field(default_factory=dict)
+    targets: Mapping[str, float] | Mapping[tuple[str, str], float] = field(default_factory=dict)
     operations: int = 1
     tolerance: float = 1e-9
 
@@ -88,7 +90,7 @@ def cpu_clock() -> float:
 def measure(workload: Workload, effort: Effort) -> Measurement:
     """The workload's median times and ratios, once its contestants are seen to agree."""
     began = time.perf_counter()
-    contestants = present(workload)
+    contestants, absent = present(workload)
     check_agreement(workload, contestants)
     # What the libraries allocated on import would otherwise be walked again by each collection.
     gc.collect()
@@ -101,18 +103,21 @@ def measure(workload: Workload, effort: Effort) -> Measurement:
     gc.unfreeze()
     seconds = time.perf_counter() - began
     announce(f"{workload.name}: {len(rounds[BASELINE])} rounds, {seconds:.1f} s")
-    return summary(workload, rounds)
+    return replace(summary(workload, rounds), absent=absent)
 
 
-def present(workload: Workload) -> dict[str, Contestant]:
-    """The contestants whose library is installed."""
-    found = {}
+def present(workload: Workload) -> tuple[dict[str, Contestant], dict[str, str]]:
+    """The contestants whose library is installed, and why others that are cannot take part."""
+    found, absent = {}, {}
     for name, build in workload.contestants.items():
         try:
             found[name] = build()
         except ModuleNotFoundError as error:
             left_out(str(error))
-    return found
+        except UnableError as error:
+            left_out(f"{name}: {error}")
+            absent[name] = str(error)
+    return found, absent
 
 
 @cache
@@ -216,11 +221,13 @@ def summary(workload: Workload, rounds: Mapping[str, Sequence[float]]) -> Measur
     def over(name: str, other: str) -> float:
         return median(a / b for a, b in zip(rounds[name], rounds[other], strict=False))
 
-    verdicts = [
-        ratio_verdict(workload.name, other, over(OURS, other), limit)
-        for other, limit in workload.targets.items()
-        if OURS in rounds and other in rounds
-    ]
+    verdicts = []
+    for key, limit in workload.targets.items():
+        ours, other = key if isinstance(key, tuple) else (OURS, key)
+        if ours in rounds and other in rounds:
+            named = "" if ours == OURS else ours
+            ratio = over(ours, other)
+            verdicts.append(ratio_verdict(workload.name, other, ratio, limit, named))
     return Measurement(
         workload=workload.name,
         unit="s",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import peers
+from benchmarks import gradients, peers
 from benchmarks.report import Measurement
 from benchmarks.timing import Contestant, Effort, Workload, measure
 
@@ -172,42 +172,36 @@ def row_softmax(scores: Floats) -> Floats:
     return scores
 
 
-def with_numpygrad(given: Sequence[Floats]) -> Contestant:
-    """numpygrad, layer norm written out in its operations."""
+def numpygrad_loss(arrays: Sequence[Any]) -> Any:
+    """The loss as numpygrad's user writes it, layer norm written out in its operations."""
     npg = peers.numpygrad()
-    arrays = [npg.array(a, requires_grad=True) for a in given]
 
     def layer_norm(x: Any, gain: Any, shift: Any) -> Any:
         centred = x - x.mean(axis=-1, keepdims=True)
         variance = (centred * centred).mean(axis=-1, keepdims=True)
         return centred / npg.sqrt(variance + EPSILON) * gain + shift
 
-    def run() -> Any:
-        for a in arrays:
-            a.grad = None
-        x, gain1, shift1, w_qkv, b_qkv, w_out, b_out, gain2, shift2, *perceptron = arrays
-        w_up, b_up, w_down, b_down = perceptron
-        qkv = layer_norm(x, gain1, shift1) @ w_qkv + b_qkv
-        heads = qkv.reshape((BATCH, LENGTH, 3, HEADS, HEAD_WIDTH))
-        heads = npg.permute_dims(heads, (2, 0, 3, 1, 4))
-        q, k, v = heads[0], heads[1], heads[2]
-        mixed = npg.softmax(q @ k.mT * SCALE, axis=-1) @ v
-        mixed = npg.permute_dims(mixed, (0, 2, 1, 3)).reshape((BATCH, LENGTH, WIDTH))
-        x = x + (mixed @ w_out + b_out)
-        hidden = npg.relu(layer_norm(x, gain2, shift2) @ w_up + b_up)
-        y = x + (hidden @ w_down + b_down)
-        loss = (y * y).mean()
-        loss.backward()
-        return loss
-
-    return Contestant(run, lambda loss: [loss.numpy(), *(a.grad.numpy() for a in arrays)])
+    x, gain1, shift1, w_qkv, b_qkv, w_out, b_out, gain2, shift2, *perceptron = arrays
+    w_up, b_up, w_down, b_down = perceptron
+    qkv = layer_norm(x, gain1, shift1) @ w_qkv + b_qkv
+    heads = qkv.reshape((BATCH, LENGTH, 3, HEADS, HEAD_WIDTH))
+    heads = npg.permute_dims(heads, (2, 0, 3, 1, 4))
+    q, k, v = heads[0], heads[1], heads[2]
+    mixed = npg.softmax(q @ k.mT * SCALE, axis=-1) @ v
+    mixed = npg.permute_dims(mixed, (0, 2, 1, 3)).reshape((BATCH, LENGTH, WIDTH))
+    x = x + (mixed @ w_out + b_out)
+    hidden = npg.relu(layer_norm(x, gain2, shift2) @ w_up + b_up)
+    y = x + (hidden @ w_down + b_down)
+    return (y * y).mean()
 
 
-def with_torch(given: Sequence[Floats], *, fused: bool) -> Contestant:
-    """PyTorch, with its fused layer norm and attention, or with the same operations as ours."""
+def torch_loss(arrays: Sequence[Any], *, fused: bool) -> Any:
+    """The loss as PyTorch's user writes it.
+
+    With its fused layer norm and attention, or with the same operations as numpygrad's.
+    """
     torch = peers.torch()
     functional = torch.nn.functional
-    arrays = [torch.tensor(a, requires_grad=True) for a in given]
 
     def layer_norm(x: Any, gain: Any, shift: Any) -> Any:
         if fused:
@@ -221,23 +215,16 @@ def with_torch(given: Sequence[Floats], *, fused: bool) -> Contestant:
             return functional.scaled_dot_product_attention(q, k, v)
         return torch.softmax(q @ k.mT * SCALE, -1) @ v
 
-    def run() -> Any:
-        for a in arrays:
-            a.grad = None
-        x, gain1, shift1, w_qkv, b_qkv, w_out, b_out, gain2, shift2, *perceptron = arrays
-        w_up, b_up, w_down, b_down = perceptron
-        qkv = layer_norm(x, gain1, shift1) @ w_qkv + b_qkv
-        heads = qkv.reshape(BATCH, LENGTH, 3, HEADS, HEAD_WIDTH)
-        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = attention(q, k, v).transpose(1, 2).reshape(BATCH, LENGTH, WIDTH)
-        x = x + (mixed @ w_out + b_out)
-        hidden = torch.relu(layer_norm(x, gain2, shift2) @ w_up + b_up)
-        y = x + (hidden @ w_down + b_down)
-        loss = (y * y).mean()
-        loss.backward()
-        return loss
-
-    return Contestant(run, lambda loss: [loss.detach().numpy(), *(a.grad.numpy() for a in arrays)])
+    x, gain1, shift1, w_qkv, b_qkv, w_out, b_out, gain2, shift2, *perceptron = arrays
+    w_up, b_up, w_down, b_down = perceptron
+    qkv = layer_norm(x, gain1, shift1) @ w_qkv + b_qkv
+    heads = qkv.reshape(BATCH, LENGTH, 3, HEADS, HEAD_WIDTH)
+    q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
+    mixed = attention(q, k, v).transpose(1, 2).reshape(BATCH, LENGTH, WIDTH)
+    x = x + (mixed @ w_out + b_out)
+    hidden = torch.relu(layer_norm(x, gain2, shift2) @ w_up + b_up)
+    y = x + (hidden @ w_down + b_down)
+    return (y * y).mean()
 
 
 def block_loss(xp: Any, softmax: Callable[[Any], Any], arrays: Sequence[Any]) -> Any:
@@ -262,12 +249,10 @@ def block_loss(xp: Any, softmax: Callable[[Any], Any], arrays: Sequence[Any]) ->
     return xp.mean(y * y)
 
 
-def with_jax(given: Sequence[Floats]) -> Contestant:
-    """JAX, compiled."""
+def jax_loss(arrays: Sequence[Any]) -> Any:
+    """The loss as JAX's user writes it."""
     jax = peers.jax()
-    arrays = [jax.numpy.asarray(a) for a in given]
-    differentiated = jax.jit(jax.value_and_grad(partial(block_loss, jax.numpy, jax.nn.softmax)))
-    return Contestant(lambda: jax.block_until_ready(differentiated(arrays)), loss_then_gradients)
+    return block_loss(jax.numpy, jax.nn.softmax, arrays)
 
 
 def with_autograd(given: Sequence[Floats]) -> Contestant:
@@ -281,13 +266,7 @@ def with_autograd(given: Sequence[Floats]) -> Contestant:
         return e / anp.sum(e, axis=-1, keepdims=True)
 
     differentiated = autograd.value_and_grad(partial(block_loss, anp, softmax))
-    return Contestant(lambda: differentiated(arrays), loss_then_gradients)
-
-
-def loss_then_gradients(result: Any) -> list[NDArray[Any]]:
-    """What a function transform returned, as a flat list of NumPy arrays."""
-    loss, gradients = result
-    return [np.asarray(loss), *map(np.asarray, gradients)]
+    return Contestant(lambda: differentiated(arrays), gradients.loss_then_gradients)
 
 
 def with_mygrad(given: Sequence[Floats]) -> Contestant:
@@ -306,10 +285,10 @@ def with_mygrad(given: Sequence[Floats]) -> Contestant:
 
 CONTESTANTS: Mapping[str, Callable[[Sequence[Floats]], Contestant]] = {
     "numpy": by_hand,
-    "numpygrad": with_numpygrad,
-    "torch": partial(with_torch, fused=True),
-    "torch, unfused": partial(with_torch, fused=False),
-    "jax.jit": with_jax,
+    "numpygrad": partial(gradients.eager, numpygrad_loss),
+    "torch": partial(gradients.with_torch, partial(torch_loss, fused=True)),
+    "torch, unfused": partial(gradients.with_torch, partial(torch_loss, fused=False)),
+    "jax.jit": partial(gradients.with_jax, jax_loss),
     "autograd": with_autograd,
     "mygrad": with_mygrad,
 }

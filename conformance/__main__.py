@@ -35,6 +35,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--categories", default="", help="such as statistical,linalg; all by default"
     )
+    parser.add_argument("--modes", default="eager", help="eager, lazy, or both with a comma")
     parser.add_argument("--suites", default="official,differential", help="which to run")
     parser.add_argument("--clone", action="store_true", help="clone the official suite if need be")
     parser.add_argument("--report", type=Path, default=_REPORT, help="where the report goes")
@@ -51,7 +52,10 @@ def _run(options: argparse.Namespace, backends: Sequence[str]) -> tuple[list[Out
     if checkout is not None:
         lacking = absent_names(numpygrad)
         for backend in backends:
-            outcomes += run_suite(checkout, backend, options.max_examples, lacking, categories)
+            for mode in options.modes.split(","):
+                outcomes += run_suite(
+                    checkout, backend, options.max_examples, lacking, categories, mode
+                )
     elif "official" in suites:
         notes.append(f"The official suite was not run: set {VARIABLE} to its checkout, or --clone.")
     if "differential" in suites:
@@ -80,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     known: list[Outcome] = []
     for backend in backends:
         xfails = read_xfails(backend)
-        applied = xfails.apply([o for o in outcomes if o.backend == backend])
+        applied = xfails.apply([o for o in outcomes if o.backend.partition(",")[0] == backend])
         stale += [f"{backend}: {test}" for test in xfails.stale(applied)]
         known += applied
     options.report.write_text(markdown(known, _versions(), stale, notes), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 `CONFORMANCE_SHARD` is the share, such as `0/2`; `CONFORMANCE_CATEGORIES` the categories wanted, if
 not all; `CONFORMANCE_RESULTS` the file that gets a line of JSON with the number of tests, then one
-for each test.
+for each test; `CONFORMANCE_MODE` is eager or lazy.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import numpygrad
 from conformance.outcome import category_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ _causes: dict[str, str] = {}
 def _write(entry: dict[str, Any]) -> None:
     with Path(os.environ["CONFORMANCE_RESULTS"]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
+
+
+@pytest.hookimpl
+def pytest_configure(config: pytest.Config) -> None:
+    """Run numpygrad in the mode that is wanted."""
+    numpygrad.mode(os.environ.get("CONFORMANCE_MODE", "eager"))
 
 
 @pytest.hookimpl(trylast=True)

@@ -37,12 +37,14 @@ def run_suite(
     max_examples: int,
     lacking: frozenset[str],
     categories: Sequence[str] = (),
+    mode: str = "eager",
 ) -> list[Outcome]:
     """The outcomes of the suite's tests, with numpygrad's default backend `backend`.
 
-    `categories` are those wanted; all by default.
+    `categories` are those wanted; all by default. `mode` is eager or lazy.
     """
-    progress = Progress(f"{NAME} on {backend}")
+    place = backend if mode == "eager" else f"{backend}, {mode}"
+    progress = Progress(f"{NAME} on {place}")
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"results_{i}.jsonl" for i in range(PROCESSES)]
         logs = [file.with_suffix(".log") for file in files]
@@ -56,6 +58,7 @@ def run_suite(
                     "CONFORMANCE_SHARD": f"{i}/{PROCESSES}",
                     "CONFORMANCE_RESULTS": str(file),
                     "CONFORMANCE_CATEGORIES": ",".join(categories),
+                    "CONFORMANCE_MODE": mode,
                 },
             )
             for i, (file, log) in enumerate(zip(files, logs, strict=True))
@@ -72,7 +75,7 @@ def run_suite(
         _count(progress, files)
         progress.finish()
         entries = [entry for file in files for entry in _entries(file) if "test" in entry]
-    return [_outcome(backend, entry, lacking) for entry in entries]
+    return [_outcome(place, entry, lacking) for entry in entries]
 
 
 def _start(

@@ -77,6 +77,10 @@ def test_the_key_may_be_given_either_way() -> None:
     assert npg.at(x, 0).set(5.0).tolist() == npg.at(x)[0].set(5.0).tolist() == [5.0, 2.0]
 
 
+def test_without_a_key_all_is_updated() -> None:
+    assert npg.at(npg.asarray([1.0, 2.0])).multiply(3.0).tolist() == [3.0, 6.0]
+
+
 def test_an_update_keeps_the_dtype(device: str) -> None:
     x = npg.asarray([1, 2], device=device)
 

@@ -386,3 +386,103 @@ def test_random_numbers_are_drawn_outside(device: str) -> None:
 
     with pytest.raises(CaptureError, match=r"random numbers.*test_compile\.py"):
         f(npg.array([1.0, 2.0], device=device))
+
+
+class TestDrawnPrograms:
+    """What programs drawn at random have found, reduced."""
+
+    def test_all_arrays_are_restored_after_a_refusal(self, device: str) -> None:
+        (w,) = arrays(device, (2,), requires_grad=True)
+        x, y = npg.array([1.0, 2.0], device=device), npg.array([3.0, 4.0], device=device)
+
+        @npg.compile
+        def f() -> None:
+            x[...] = w
+            y[...] = w
+
+        with pytest.raises(CaptureError, match="history"):
+            f()
+        np.testing.assert_array_equal(x.numpy(), [1.0, 2.0])
+        np.testing.assert_array_equal(y.numpy(), [3.0, 4.0])
+
+    def test_a_view_made_inside_of_one_made_outside_is_not_written_to(self, device: str) -> None:
+        x = npg.array([1.0, 2.0, 3.0], device=device)
+        part = x[1:]
+
+        @npg.compile
+        def f() -> None:
+            part[...] += 1.0
+
+        with pytest.raises(CaptureError, match="view"):
+            f()
+        np.testing.assert_array_equal(part.numpy(), [2.0, 3.0])
+        np.testing.assert_array_equal(x.numpy(), [1.0, 2.0, 3.0])
+
+    def test_a_view_returned_after_a_write(self, device: str) -> None:
+        @npg.compile
+        def f(x: Array) -> Array:
+            view = x[1:]
+            x[...] = x + 1.0
+            return view
+
+        x = npg.array([1.0, 2.0], device=device)
+        assert f(x).item() == 3.0
+        assert f(x).item() == 4.0
+
+    def test_arrays_of_host_data_made_inside_are_made_at_each_call(self, device: str) -> None:
+        @npg.compile
+        def f(x: Array) -> Array:
+            total = npg.array([1.0, 2.0], device=device)
+            total += x
+            return total
+
+        x = npg.array([1.0, 1.0], device=device)
+        for _ in range(2):
+            np.testing.assert_array_equal(f(x).numpy(), [2.0, 3.0])
+
+    def test_detached_inside(self, device: str) -> None:
+        f = npg.compile(lambda x: x.detach())
+        for value in (1.0, 2.0):
+            assert f(npg.array(value, device=device)).item() == value
+
+    def test_a_recorded_pass_does_not_read_what_was_saved_outside(self, device: str) -> None:
+        (w,) = arrays(device, (2,), requires_grad=True)
+        y = npg.matmul(w, w)
+        f = npg.compile(lambda: (y * 1.0).backward(create_graph=True))
+        with pytest.raises(CaptureError, match=r"what matmul\(\) saved outside"):
+            f()
+
+    def test_arrays_recorded_outside_are_read_and_written_as_others(self, device: str) -> None:
+        with npg.lazy():
+            x = npg.array([1.0, 2.0], device=device) * 2
+            total = npg.array([1.0, 2.0], device=device) * 0
+            w = npg.array([1.0, 2.0], device=device) * 1
+            w.requires_grad_()
+            y = w + 1.0
+
+        @npg.compile
+        def f() -> Array:
+            total[...] = total + x
+            (w * x).sum().backward()
+            return x + 1
+
+        f()
+        x += 1
+        np.testing.assert_array_equal(f().numpy(), [4.0, 6.0])
+        np.testing.assert_array_equal(total.numpy(), [5.0, 9.0])
+        assert w.grad is not None
+        np.testing.assert_array_equal(w.grad.numpy(), [5.0, 9.0])
+        np.testing.assert_array_equal(y.numpy(), [2.0, 3.0])
+
+    def test_writes_through_an_array_and_its_detached_alias_are_refused(self, device: str) -> None:
+        x = npg.array([1.0, 2.0], device=device)
+        alias = x.detach()
+
+        @npg.compile
+        def f() -> None:
+            alias[0] = 5.0
+            x[...] = x + 1.0
+
+        with pytest.raises(CaptureError, match="view"):
+            f()
+        np.testing.assert_array_equal(x.numpy(), [1.0, 2.0])

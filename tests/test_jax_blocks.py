@@ -18,10 +18,12 @@ KEYS: list[Any] = [
     slice(1, None),
     (slice(None), slice(-2, None), 0),
     (..., 1),
+    (..., -1),
     (0, ..., slice(1, 3)),
     (None, 1, None, slice(0, 2)),
     (slice(None), 1, ..., None),
     (slice(0, 0),),
+    (slice(None), slice(2, 1)),
     (slice(None, None, -1), 1),
     (slice(None), slice(None, None, 2)),
     ([1, 0], slice(1, 2)),
@@ -72,6 +74,17 @@ def test_a_buffer_that_is_held_elsewhere_is_not_written_into() -> None:
     assert x[1, 0].item() == 2.0
 
 
+def test_a_buffer_that_only_a_name_holds_is_not_written_into() -> None:
+    x = npg.zeros(3, device="jax:cpu:0")
+    x[0] = 1.0
+    raw = x.data
+
+    x[1] = 2.0
+
+    assert not raw.is_deleted()
+    assert raw.tolist() == [1.0, 0.0, 0.0]
+
+
 def test_a_saved_value_is_not_written_into() -> None:
     x = npg.ones(3, device="jax:cpu:0", requires_grad=True)
     y = x * 2.0
@@ -110,6 +123,23 @@ def test_blocks_are_read_and_written_under_jit() -> None:
         jax.jit(npg.grad(lambda x: npg.sum(f(x))))(x).numpy(),
         npg.grad(lambda x: npg.sum(f(x)))(x).numpy(),
     )
+
+
+def test_a_batch_is_written_into_what_all_of_it_share() -> None:
+    def f(row: npg.Array) -> npg.Array:
+        x = npg.zeros((2, 4), device="jax:cpu:0")
+        x[0] = 1.0
+        x[1] = row
+        x[0, 0] += row[-1]
+        return x
+
+    rows = npg.array(VALUES[0], device="jax:cpu:0")
+
+    found = jax.vmap(f)(rows)
+
+    assert found.shape == (3, 2, 4)
+    for i in range(3):
+        np.testing.assert_array_equal(found[i].numpy(), f(rows[i]).numpy())
 
 
 def test_a_constant_first_used_under_jit_can_be_used_afterwards() -> None:

@@ -18,7 +18,16 @@ LAYERS = {
     1: {
         *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
         *("_deferred", "_diagram", "_program", "_shapes", "_special_values", "_storage"),
-        *("_folding", "_fusion", "_lifting", "_passes", "_realize", "_rewriting", "_uniform"),
+        *(
+            "_folding",
+            "_fusion",
+            "_grouping",
+            "_lifting",
+            "_passes",
+            "_realize",
+            "_rewriting",
+            "_uniform",
+        ),
     },
     2: {"_array"},
     3: {"_dispatch"},
@@ -38,7 +47,8 @@ EXCEPTIONS = {("_array", "")}
 """An array's operators are its namespace's functions, as `__array_namespace__` implies."""
 
 PUBLIC_FACE = {
-    *("_backend", "_dtypes", "_fusion", "_kernels", "_program", "_special_values", "errors"),
+    *("_backend", "_dtypes", "_fusion", "_grouping", "_kernels", "_program", "_special_values"),
+    "errors",
 }
 """What a backend may import of numpygrad."""
 

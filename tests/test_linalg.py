@@ -13,19 +13,10 @@ from numpygrad.errors import DerivativeError, ShapeError, VersionError
 from numpygrad.linalg import LinAlgError
 from numpygrad.testing import check_grads
 
-DEVICES = ["cpu", "jax:cpu:0", "strict:cpu"]
 ROTATION = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))[0]
 WEIGHTS = np.random.default_rng(4).standard_normal((4, 4))
-
-
-@pytest.fixture(params=DEVICES)
-def device(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    try:
-        npg.zeros(1, device=name)
-    except npg.errors.BackendError as error:
-        pytest.skip(str(error))
-    return name
+COMPLEX = WEIGHTS[:3, :3] + 1j * WEIGHTS[1:, 1:]
+RANK_2 = WEIGHTS[:, :2] @ WEIGHTS[:2, :]
 
 
 def leaf(values: Any, device: str) -> npg.Array:
@@ -123,6 +114,10 @@ def test_slogdet_of_a_singular_matrix_has_a_value_and_refuses_a_gradient(device:
         logabsdet.backward()
 
 
+def test_the_phase_of_a_determinant_alone_has_its_derivative() -> None:
+    check_grads(lambda x: npg.linalg.slogdet(x).sign, [COMPLEX])
+
+
 # Equal eigenvalues
 
 
@@ -172,6 +167,22 @@ def test_symmetric_functions_of_equal_eigenvalues_have_their_gradient(device: st
     np.testing.assert_allclose(x.grad.numpy(), np.linalg.inv(x.numpy()), atol=1e-12)
 
 
+def test_a_projector_beside_the_sum_of_equal_eigenvalues_has_its_gradient() -> None:
+    def function(x: npg.Array) -> npg.Array:
+        w, v = npg.linalg.eigh(x)
+        return npg.sum(w) + v[:, 2:] @ v[:, 2:].mT
+
+    values = symmetric(1.0, 1.0, 2.0, 3.0)
+
+    np.testing.assert_allclose(
+        gradient(function, values), differences(function, values, symmetric=True), atol=1e-7
+    )
+
+
+def test_eigenvalues_alone_of_complex_matrices_have_their_derivative() -> None:
+    check_grads(lambda x: npg.linalg.eigh(x + npg.conj(x.mT)).eigenvalues, [COMPLEX])
+
+
 def test_norm_of_an_identity_through_its_eigenvalues_has_second_derivatives() -> None:
     def norm(x: npg.Array) -> npg.Array:
         return npg.sum(npg.linalg.eigh(x).eigenvalues ** 2)
@@ -200,8 +211,14 @@ def test_the_largest_of_equal_eigenvalues_has_a_subgradient() -> None:
             npg.sum(npg.asarray(WEIGHTS[:3, :3]) * ((v * npg.sqrt(w)) @ v.mT))
             + npg.sum(npg.asarray(WEIGHTS[1:, 1:]) * ((v * npg.exp(w)) @ v.mT))
         ),
+        lambda w, v: npg.sum(w) + npg.sum(npg.asarray(WEIGHTS[:3, :3]) * (v @ v.mT)),
     ],
-    ids=["an element", "a part of an eigenspace", "two functions of one matrix"],
+    ids=[
+        "an element",
+        "a part of an eigenspace",
+        "two functions of one matrix",
+        "sum and product",
+    ],
 )
 def test_what_cannot_be_told_at_equal_eigenvalues_is_refused(
     dependent: Callable[[npg.Array, npg.Array], npg.Array],
@@ -211,6 +228,20 @@ def test_what_cannot_be_told_at_equal_eigenvalues_is_refused(
 
     with pytest.raises(DerivativeError, match="eigh"):
         y.backward()
+
+
+@pytest.mark.parametrize(
+    "weights", [np.diag([1.0, 2.0, 3.0]), np.ones((3, 3)) - np.eye(3)], ids=["uneven", "coupled"]
+)
+def test_second_derivatives_through_vectors_of_equal_eigenvalues_are_refused(weights: Any) -> None:
+    def weighted(x: npg.Array) -> npg.Array:
+        return npg.sum(matrix_function(npg.exp)(x) * npg.asarray(weights))
+
+    def slope(x: npg.Array) -> npg.Array:
+        return npg.sum(npg.grad(weighted)(x) * npg.asarray(WEIGHTS[:3, :3]))
+
+    with pytest.raises(DerivativeError, match="cannot be told"):
+        npg.grad(slope)(npg.asarray(np.eye(3)))
 
 
 def test_rebuilding_from_eigenvalues_that_are_zero_is_refused_not_wrong() -> None:
@@ -233,9 +264,18 @@ def test_forward_mode_refuses_vectors_that_turn_and_gives_values() -> None:
         npg.jvp(matrix_function(npg.sqrt), (x,), (t,))
 
 
+def test_forward_mode_takes_the_symmetric_part_of_a_tangent() -> None:
+    x = symmetric(1.0, 2.0, 3.0, 4.0)
+    t = ROTATION
+
+    _, tangent = npg.jvp(matrix_function(npg.exp), (npg.asarray(x),), (npg.asarray(t),))
+
+    backwards = np.sum(gradient(matrix_function(npg.exp), x) * t)
+    assert np.sum(WEIGHTS * tangent.numpy()) == pytest.approx(backwards)
+
+
 def test_a_phase_of_complex_eigenvectors_is_refused() -> None:
-    values = WEIGHTS[:3, :3] + 1j * WEIGHTS[1:, 1:]
-    x = npg.array(values + values.conj().T, requires_grad=True)
+    x = npg.array(COMPLEX + COMPLEX.conj().T, requires_grad=True)
 
     with pytest.raises(DerivativeError, match="phase of the vectors"):
         npg.real(npg.sum(npg.linalg.eigh(x).eigenvectors)).backward()
@@ -263,6 +303,29 @@ def test_eig_refuses_the_phase_of_an_eigenvector() -> None:
 
     with pytest.raises(DerivativeError, match="phase of the vectors"):
         npg.real(npg.sum(npg.linalg.eig(x).eigenvectors)).backward()
+
+
+def test_eig_refuses_the_choice_of_vectors_of_equal_eigenvalues() -> None:
+    def sizes(x: npg.Array) -> npg.Array:
+        return npg.abs(npg.linalg.eig(x).eigenvectors) ** 2
+
+    with pytest.raises(DerivativeError, match="choice of basis"):
+        gradient(sizes, symmetric(1.0, 1.0, 3.0))
+
+
+def test_the_vector_of_another_eigenvalue_has_a_first_derivative_alone() -> None:
+    def sizes(x: npg.Array) -> npg.Array:
+        w, v = npg.linalg.eig(x)
+        return npg.abs(v[:, int(npg.argmax(npg.real(w)))]) ** 2
+
+    def slope(x: npg.Array) -> npg.Array:
+        return npg.sum(npg.grad(lambda x: sizes(x)[0])(x) * npg.asarray(WEIGHTS[:3, :3]))
+
+    values = symmetric(1.0, 1.0, 3.0)
+
+    np.testing.assert_allclose(gradient(sizes, values), differences(sizes, values), atol=1e-7)
+    with pytest.raises(DerivativeError, match="choice of basis"):
+        npg.grad(slope)(npg.asarray(values))
 
 
 # Singular values
@@ -304,6 +367,12 @@ def test_norms_of_zeros_have_gradient_zero(order: Any, device: str) -> None:
     np.testing.assert_array_equal(x.grad.numpy(), np.zeros((2, 3)))
 
 
+def test_singular_values_of_zeros_have_gradient_zero_beside_their_vectors(device: str) -> None:
+    found = gradient(lambda x: npg.linalg.svd(x).S, np.zeros((2, 3)), device)
+
+    np.testing.assert_array_equal(found, np.zeros((2, 3)))
+
+
 @pytest.mark.parametrize("order", ["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
 def test_norms_are_those_of_numpy_and_have_their_derivative(order: Any) -> None:
     x = npg.asarray(WEIGHTS[:, :3])
@@ -335,9 +404,64 @@ def test_one_singular_value_of_zero_leaves_the_gradient_of_the_others() -> None:
     )
 
 
+def test_rebuilding_from_vectors_of_one_singular_value_of_zero_is_the_identity() -> None:
+    def rebuilt(x: npg.Array) -> npg.Array:
+        u, s, vh = npg.linalg.svd(x)
+        return (u * s) @ vh
+
+    found = gradient(rebuilt, with_values(3.0, 2.0, 1.0, 0.0))
+
+    np.testing.assert_allclose(found, WEIGHTS, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "dependent"),
+    [
+        (RANK_2[:, :3], lambda u, vh: u[0, 2]),
+        (RANK_2[:3], lambda u, vh: vh[2, 0]),
+        (RANK_2, lambda u, vh: npg.sum(npg.asarray(WEIGHTS) * (u[:, 2:] @ vh[2:]))),
+    ],
+    ids=["left", "right", "left against right"],
+)
+def test_vectors_of_zero_singular_values_are_refused(
+    values: Any, dependent: Callable[[npg.Array, npg.Array], npg.Array]
+) -> None:
+    u, _, vh = npg.linalg.svd(leaf(values, "cpu"), full_matrices=False)
+
+    with pytest.raises(DerivativeError, match="of singular values that are 0"):
+        dependent(u, vh).backward()
+
+
+@pytest.mark.parametrize(
+    ("values", "tangent"),
+    [
+        (with_values(2.0, 2.0, 1.0, 0.5), WEIGHTS),
+        (np.diag([2.0, 1.0, 0.0, 0.0]), np.diag([0.0, 0.0, 1.0], 1) - np.diag([0.0, 0.0, 1.0], -1)),
+        (RANK_2[:, :3], WEIGHTS[:, :3]),
+        (RANK_2[:3], WEIGHTS[:3]),
+    ],
+    ids=["equal", "zero twice", "zero of a tall one", "zero of a wide one"],
+)
+def test_forward_mode_refuses_singular_vectors_that_turn_and_gives_values(
+    values: Any, tangent: Any
+) -> None:
+    def turning(x: npg.Array) -> npg.Array:
+        u, _, vh = npg.linalg.svd(x, full_matrices=False)
+        return u @ vh
+
+    x, t = npg.asarray(values), npg.asarray(tangent)
+    u, _, vh = np.linalg.svd(values, full_matrices=False)
+
+    _, ds = npg.jvp(lambda x: npg.linalg.svd(x, full_matrices=False).S, (x,), (t,))
+
+    np.testing.assert_allclose(ds.numpy(), np.diagonal(u.T @ tangent @ vh.T), atol=1e-12)
+    with pytest.raises(DerivativeError, match="the vectors turn"):
+        npg.jvp(turning, (x,), (t,))
+
+
 @pytest.mark.parametrize("shape", [(4, 4), (4, 3), (3, 4)], ids=str)
 def test_rebuilding_from_vectors_of_zero_singular_values_is_refused(shape: Any) -> None:
-    x = leaf((WEIGHTS[:, :2] @ WEIGHTS[:2, :])[: shape[0], : shape[1]], "cpu")
+    x = leaf(RANK_2[: shape[0], : shape[1]], "cpu")
     u, s, vh = npg.linalg.svd(x, full_matrices=False)
     y = npg.sum(npg.asarray(np.resize(WEIGHTS, shape)) * ((u * s) @ vh))
 
@@ -459,6 +583,15 @@ def test_vector_norm_at_zero_has_gradient_zero(order: float, device: str) -> Non
 
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad.numpy(), [0.0, 0.0])
+
+
+def test_the_smallest_magnitude_has_gradient_zero_where_it_is_zero(device: str) -> None:
+    x = leaf([0.0, 1.0, 2.0], device)
+
+    npg.linalg.vector_norm(x, ord=-np.inf).backward()
+
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), [0.0, 0.0, 0.0])
 
 
 def test_vector_norm_shares_the_derivative_at_a_tie(device: str) -> None:

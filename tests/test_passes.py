@@ -687,7 +687,7 @@ def test_an_explanation_without_a_report_has_none() -> None:
         (-0.0, "-0.0"),
         (np.ones((2, 3)), "float64[2, 3]"),
         (np.float32(2), "np.float32(2.0)"),
-        (Recorder(), "<Recorder>"),
+        pytest.param(Recorder(), "<Recorder>", id="an object"),
         ("ij", "'ij'"),
     ],
     ids=repr,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +72,21 @@ def test_hooks_run_in_order_and_can_be_removed() -> None:
     assert x.grad.tolist() == [10.0]
 
 
+def test_a_hook_may_take_itself_away() -> None:
+    x = leaf(1.0)
+
+    def once(g: npg.Array) -> npg.Array:
+        handle.remove()
+        return g * 10
+
+    handle = x.register_hook(once)
+    x.sum().backward()
+    x.sum().backward()
+
+    assert x.grad is not None
+    assert x.grad.tolist() == [11.0]
+
+
 def test_a_hook_of_one_of_several_results() -> None:
     x = npg.array(np.diag([1.0, 2.0]), requires_grad=True)
     w, _ = npg.linalg.eigh(x)
@@ -107,10 +124,17 @@ def test_a_hook_may_write_into_what_it_is_given() -> None:
     assert x.grad.tolist() == [1.0, 1.0]
 
 
-def test_a_hook_of_another_shape_is_refused_and_nothing_accumulates() -> None:
+@pytest.mark.parametrize(
+    "hook",
+    [lambda g: g.sum(), lambda g: g.astype("float32"), lambda g: g.numpy()],
+    ids=["shape", "dtype", "no Array"],
+)
+def test_a_hook_of_another_kind_is_refused_and_nothing_accumulates(
+    hook: Callable[[npg.Array], Any],
+) -> None:
     x = leaf(1.0, 2.0)
     y = x * 1
-    y.register_hook(lambda g: g.sum())
+    y.register_hook(hook)
 
     with pytest.raises(ShapeError, match="a hook returns None or an Array like the gradient"):
         y.sum().backward()
@@ -139,6 +163,53 @@ def test_a_computed_array_can_keep_its_gradient(device: str) -> None:
     assert y.grad.tolist() == [12.0, 24.0]
     assert x.grad is not None
     assert x.grad.tolist() == [36.0, 72.0]
+
+
+def test_a_leaf_keeps_its_gradient_once_whether_asked_or_not() -> None:
+    x = leaf(1.0, 2.0)
+    (x * 3).sum().backward()
+
+    x.retain_grad()
+    (x * 5).sum().backward()
+
+    assert x.grad is not None
+    assert x.grad.tolist() == [8.0, 8.0]
+
+
+def test_a_kept_gradient_that_create_graph_records_adds_up_recorded() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 3
+    y.retain_grad()
+
+    loss = (y * y).sum()
+    loss.backward(create_graph=True)
+    loss.backward(create_graph=True)
+    assert y.grad is not None
+    x.grad = None
+    y.grad.sum().backward()
+
+    assert x.grad is not None
+    assert x.grad.tolist() == [12.0, 12.0]  # of 2 * 2 y
+
+
+def test_what_a_hook_returned_and_keeps_is_not_written_into(device: str) -> None:
+    x = leaf(1.0, 2.0, 3.0, device=device)
+    y = x * 1
+    y[0] = 5.0
+    kept: list[npg.Array] = []
+
+    def hook(g: npg.Array) -> npg.Array:
+        kept.append(g * 2)
+        return kept[0]
+
+    y.register_hook(hook)
+    y[1] = 7.0
+
+    y.sum().backward()
+
+    assert kept[0].tolist() == [2.0, 0.0, 2.0]
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.0, 0.0, 2.0]
 
 
 def test_hooks_keep_no_graph_alive() -> None:
@@ -186,6 +257,23 @@ def test_no_anomaly_leaves_the_gradient_as_it_is(device: str) -> None:
 
     assert x.grad is not None
     assert np.all(np.isfinite(x.grad.numpy()))
+
+
+def test_what_first_derivatives_take_from_a_result_adds_up(device: str) -> None:
+    x = npg.asarray([[1.0 + 0j, 2j], [-2j, 3.0]], device=device)
+    weights = npg.asarray([[1.0 + 0j, 2.0 + 1j], [3j, 4.0]], device=device)
+
+    def exponential(x: npg.Array) -> npg.Array:
+        w, v = npg.linalg.eigh(x)
+        return npg.sum(npg.real((v * npg.exp(w)) @ npg.conj(v).mT * weights))
+
+    def slope(x: npg.Array) -> npg.Array:  # on the phase of `v` only parts of its cotangent depend
+        return npg.sum(npg.real(npg.grad(exponential)(x) * weights.mT))
+
+    with npg.detect_anomaly():
+        found = npg.grad(slope)(x)
+
+    np.testing.assert_array_equal(found.numpy(), npg.grad(slope)(x).numpy())
 
 
 def test_a_nan_that_comes_in_is_not_blamed_on_an_op() -> None:

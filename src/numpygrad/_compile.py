@@ -14,9 +14,9 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType, default_device
-from numpygrad._deferred import Deferred, constant, deferred_type, weak_type
-from numpygrad._dispatch import record
-from numpygrad._node import RELEASED, Node, leaf
+from numpygrad._deferred import Deferred, constant, deferred_type, next_order, weak_type
+from numpygrad._dispatch import record, settle
+from numpygrad._node import RELEASED, Node, leaf, tick
 from numpygrad._op import Op
 from numpygrad._passes import explained
 from numpygrad._program import Program, Runner
@@ -104,6 +104,8 @@ class Compiled:
             return self._function(*args, **kwargs)  # part of the program that is being captured
         given = leaves_of((args, kwargs))
         leaves = [asarray(x) if isinstance(x, np.ndarray) else x for x in given]
+        if _modes.deferring:
+            settle([x for x in leaves if isinstance(x, Array)])
         key = (_structure((args, kwargs)), _signature(leaves))
         captures = self._captures.get(key, ())
         for found in captures:
@@ -131,7 +133,7 @@ def _signature(leaves: Sequence[Any]) -> tuple[Any, ...]:
     found: list[Any] = [_modes.is_grad_enabled(), default_device()]
     first: dict[int, int] = {}
     for position, x in enumerate(leaves):
-        if type(x) is Array:
+        if isinstance(x, Array):
             node = x._node
             kind = None if node is None else node.op is None
             found.append((x._type, x._data.shape, kind, first.setdefault(id(x), position)))
@@ -188,6 +190,8 @@ class _Trace(_modes.Tracing):
         self.guards: list[tuple[Array, ArrayType, Shape, Node | None]] = []
         self.leaves: dict[Node, _Leaf] = {}
         self.written: list[_Written] = []
+        self._sequence = tick()
+        self._order = next_order()
         self._known: dict[int, Deferred] = {}
         self._kept: list[Array] = []
         self._arguments = {id(x): i for i, x in reversed([*enumerate(leaves)])}
@@ -211,6 +215,18 @@ class _Trace(_modes.Tracing):
         self._kept.append(x)
         return found
 
+    def settle_outside(self, x: Array) -> None:
+        """Have an array that was recorded outside computed, for calls to read it anew."""
+        data = x._data  # first: an outdated view learns here whether it is deferred
+        if x._type.eager is None or data.order > self._order:
+            return
+        if all(x is not number for number in x._type.scalars.values()):  # which are kept for all
+            settle([x])
+
+    def is_outside(self, node: Node) -> bool:
+        """Whether a node was recorded outside."""
+        return node.sequence < self._sequence
+
     def number(self, position: int) -> Array:
         """What stands for a Python float among the arguments."""
         type_ = weak_type(default_device())
@@ -218,7 +234,7 @@ class _Trace(_modes.Tracing):
 
     def saw(self, node: Node) -> None:
         """Note the gradient of a leaf before it changes."""
-        if node.op is None and node not in self.leaves and node.type.eager is None:
+        if node.op is None and node not in self.leaves and self.is_outside(node):
             position = self._nodes.get(node, -1)
             before = getattr(node, "grad", None)
             self.leaves[node] = _Leaf(_Place(position, None if position >= 0 else node), before)
@@ -231,9 +247,11 @@ class _Trace(_modes.Tracing):
     def adopt(self, x: Array, root: Array) -> None:
         """Make ready for a write into `x`: from here on, what is read is what was written."""
         while x is not root:
+            self.settle_outside(x)
             if x._type.eager is None:
                 raise CaptureError(f"{VIEW_FROM_OUTSIDE}; at {_modes.callers_line()}")
             x = x._alias.parent  # type: ignore[union-attr]  # it is a view
+        self.settle_outside(x)
         if x._type.eager is not None:
             return
         deferred = self.captured(x)
@@ -287,7 +305,8 @@ class _Trace(_modes.Tracing):
         roots = {id(written.array): storage_of(written.array) for written in self.written}
         aliases = [x._alias for x in self._kept if id(x) not in roots]
         others = [alias.storage for alias in aliases if alias is not None]
-        if any(storage in roots.values() for storage in others):
+        shared = len({id(storage) for storage in roots.values()}) < len(roots)
+        if shared or any(storage in roots.values() for storage in others):
             raise CaptureError(VIEW_FROM_OUTSIDE)
         return bool(others)
 
@@ -364,7 +383,8 @@ class _Capture:
             overwrite(place.find(leaves), outputs[position] if position >= 0 else None)
         for known, after in self.gradients:
             node = known.node(leaves)
-            node.grad = wrap(outputs[after], node.type) if type(after) is int else after
+            type_ = node.type.eager or node.type
+            node.grad = wrap(outputs[after], type_) if type(after) is int else after
         found = [
             item.made(outputs)
             if type(item) is _Output
@@ -428,10 +448,12 @@ class _Capturing(_modes.lazy):
 
     def __enter__(self) -> None:
         super().__enter__()
+        _modes.count_capturing(1)
         self._token = _modes.set_tracing(self._trace)
 
     def __exit__(self, *error: Any) -> None:
         self._token.var.reset(self._token)
+        _modes.count_capturing(-1)
         super().__exit__(*error)
 
 
@@ -447,7 +469,7 @@ def _captured(
             result = function(*args, **kwargs)
             for x in leaves_of(result):
                 if isinstance(x, Array):
-                    x._data  # noqa: B018 (outdated views are derived while writes can be seen)
+                    trace.settle_outside(x)  # outdated views too, while writes can be seen
         finally:
             trace.restore()
     roots: list[Deferred] = []

@@ -25,7 +25,8 @@ from numpygrad._program import Aval, Value
 from numpygrad._shapes import BINARY, UNARY, infer
 from numpygrad.typing import RawArray, Shape
 
-_order = itertools.count().__next__
+next_order = itertools.count().__next__
+"""The next number of a deferred array: what it is computed from has lower ones."""
 
 
 class Kernel(NamedTuple):
@@ -69,6 +70,7 @@ class Deferred:
         "form",
         "kernel",
         "order",
+        "ran",
         "shape",
         "taken",
         "type",
@@ -88,6 +90,8 @@ class Deferred:
     shape: Shape
     """`None` of a kernel's several results together, which nobody but their parts holds."""
     type: ArrayType
+    ran: bool
+    """Whether it was computed before, on the way to something else, and forgotten."""
     value: Any
     """The raw array, `None` before it is computed."""
     taken: bool
@@ -194,11 +198,11 @@ def _deferred(
     out.kernel = kernel
     out.form = form
     out.arrays = arrays
-    out.order = _order()
+    out.order = next_order()
     out.shape = shape
     out.type = type_
     out.value = None
-    out.taken = False
+    out.taken = out.ran = False
     return out
 
 
@@ -212,7 +216,7 @@ def constant(value: RawArray, type_: ArrayType) -> Deferred:
     out = _new()
     out.kernel = out.form = None
     out.arrays = ()
-    out.order = _order()
+    out.order = next_order()
     out.shape = value.shape
     out.type = type_
     out.value = value
@@ -294,6 +298,7 @@ DECOMPOSED = frozenset(
 _WITHOUT_ARRAYS = frozenset({"can_cast", "finfo", "iinfo", "isdtype", "result_type"})
 
 
+_AT_KEYS = frozenset({"add_at", "put", "scatter"})
 _PLAIN = frozenset({int, bool, type(None), str, tuple})
 _CALLS_KEPT = 1024
 
@@ -378,20 +383,25 @@ class Recorder:
                 type_ = x.type
                 if type_.is_floating and not type_.is_complex:
                     return _deferred(kernel, None, (x,), x.shape, type_)
-            return self._recorded(kernel, (x,), params)
+            return record(x, **params)
 
         def record_binary(x1: Any, x2: Any, /) -> Any:
             if type(x1) is Deferred and type(x2) is Deferred:
                 type_ = x1.type
-                if x2.type is type_ and x1.shape == x2.shape and type_.is_floating:
-                    return _deferred(kernel, None, (x1, x2), x1.shape, type_)
-            return self._recorded(kernel, (x1, x2), {})
+                if x2.type is type_ and type_.is_floating:
+                    if x1.shape == x2.shape or x2.shape == ():
+                        return _deferred(kernel, None, (x1, x2), x1.shape, type_)
+                    if x1.shape == ():
+                        return _deferred(kernel, None, (x1, x2), x2.shape, type_)
+            return record(x1, x2)
 
         if kernel.name in UNARY:
             return record_unary
         return record_binary if kernel.name in BINARY else record
 
     def _recorded(self, kernel: Kernel, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if kernel.name in _AT_KEYS:
+            params = {**params, "key": self._without_masks(kernel.name, params["key"])}
         known = infer(kernel.name, *_avals(args, params, self._family))
         if known is None:
             return self._computed(kernel, args, params)
@@ -419,6 +429,30 @@ class Recorder:
             )
             for position, part in enumerate(known)
         )
+
+    def _without_masks(self, name: str, key: Any) -> Any:
+        """The key with positions for masks, as a compiled program has to know how many there are.
+
+        A mask alone is left to the kernels of writes, which need not know.
+        """
+        parts = key if type(key) is tuple else (key,)
+        if name != "scatter" and parts is not key:
+            return key
+        masks = [k for k in parts if hasattr(k, "shape") and self._is_mask(k)]
+        if not masks:
+            return key
+        from numpygrad._realize import values_of
+
+        values = iter(values_of(masks, why="a mask in a key"))
+        found: list[Any] = []
+        for k in parts:
+            is_mask = any(k is mask for mask in masks)
+            found += self._library.nonzero(next(values)) if is_mask else [k]
+        return tuple(found)
+
+    def _is_mask(self, k: Any) -> bool:
+        type_ = k.type if type(k) is Deferred else self._type_of(k)
+        return bool(k.shape) and type_.dtype.kind == "b"
 
     def _computed(self, kernel: Kernel, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """The result of a kernel whose shape depends on values, or is not known: computed now."""

@@ -145,6 +145,8 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     if _modes.deferring:
         settle(arrays)
         type_ = arrays[0]._type
+        if "key" in params:
+            params["key"] = _lifting().settled_key(params["key"])
     if op.view and arrays[0]._alias is None:
         lay_out(arrays[0])
     kernel = type_.kernels.get(op)
@@ -194,15 +196,14 @@ def apply_several(function: Callable[..., Any], /, *operands: Operand, **params:
 
 def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Array:
     """The result of an op in lazy mode: its kernel's call is recorded, and made later."""
-    from numpygrad._lifting import lift
-
+    lift = _lifting().lift
     raw = []
     arrays: Any = operands
     type_ = None
     for x in operands:
         if type(x) is Array:
             data = x._data  # first: an outdated view learns here whether it is deferred
-            if x._type.eager is None:
+            if x._type.eager is None or _modes.capturing:
                 data = lift(x)
             if type_ is None:
                 type_ = data.type
@@ -249,6 +250,17 @@ def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Ar
     return out
 
 
+@functools.cache
+def _lifting() -> Any:
+    """The module that knows of deferred arrays, imported once there are any.
+
+    An import statement in a function takes 0.9 us each time, which is a third of recording an op.
+    """
+    from numpygrad import _lifting
+
+    return _lifting
+
+
 def lazily(name: str, call: Callable[[], RawArray], shape: Shape, type_: ArrayType) -> Array:
     """An array that `call()` gives, once it is wanted."""
     from numpygrad._deferred import Kernel, call_of, deferred_type
@@ -261,9 +273,7 @@ def lazily(name: str, call: Callable[[], RawArray], shape: Shape, type_: ArrayTy
 def settle(arrays: Sequence[Array]) -> None:
     """Compute those of the arrays that are deferred, by one program."""
     if any(x._type.eager is not None for x in arrays):
-        from numpygrad._lifting import settle
-
-        settle(*arrays)
+        _lifting().settle(*arrays)
 
 
 def in_mode(x: Array) -> Array:
@@ -273,12 +283,10 @@ def in_mode(x: Array) -> Array:
     if not _modes.is_lazy():
         settle([x])
         return x
-    if x._type.eager is not None:
+    if x._type.eager is not None and not _modes.capturing:
         return x
-    from numpygrad._deferred import deferred_type
-    from numpygrad._lifting import lift
-
-    out = wrap(lift(x), deferred_type(x._type))
+    data = _lifting().lift(x)
+    out = wrap(data, data.type)
     out._node = x._node
     return out
 
@@ -412,9 +420,7 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
             dtype = np.asarray(x).dtype if common is None else promote_scalar(common, type(x))  # type: ignore[arg-type]  # a class is hashable
             type_ = device.type(dtype)
             if _modes.unusual and _modes.is_lazy():
-                from numpygrad._deferred import deferred_type
-
-                type_ = deferred_type(type_)
+                type_ = _lifting().deferred_type(type_)
             arrays.append(_scalar_operand(x, dtype, type_))
         elif isinstance(x, (np.ndarray, np.generic)):
             type_ = device.type(as_dtype(x.dtype))

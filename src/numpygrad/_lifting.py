@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 def lift(x: Array) -> Deferred:
     """What stands for an array in a program: its own deferred value, or a constant."""
+    tracing = _modes.tracing()
+    if tracing is not None:
+        tracing.settle_outside(x)
     data = x._data  # first: an outdated view learns here whether it is deferred
     if x._type.eager is not None:
         return data  # type: ignore[no-any-return]  # it is, as its type is
-    tracing = _modes.tracing()
     if tracing is not None:
         return tracing.captured(x)  # type: ignore[no-any-return]  # by contract
     type_ = deferred_type(x._type)
@@ -56,9 +58,9 @@ def lift_saved(node: Node, x: Array) -> Deferred:
 
 def lift_output(node: Node, data: Any) -> Deferred:
     """What stands for an output that a node saved; of an eager one, for a copy of it."""
+    _refuse_other_graph(node)
     if type(data) is Deferred:
         return data
-    _refuse_other_graph(node)
     type_ = node.type.of(data)
     return constant(type_.xp.asarray(data, copy=True), deferred_type(type_))
 
@@ -81,7 +83,7 @@ def refuse_saved_outside(root: Node, targets: Collection[Node] | None) -> None:
 
 def _refuse_other_graph(node: Node) -> None:
     tracing = _modes.tracing()
-    if tracing is not None and node.type.eager is None:
+    if tracing is not None and tracing.is_outside(node):
         tracing.require_values((), f"what {node.op.name if node.op else 'a leaf'}() saved outside")
 
 
@@ -150,6 +152,13 @@ def _taken(deferred: Deferred, type_: Any) -> Any:
         deferred.taken = True
         return deferred.value
     return type_.xp.asarray(deferred.value, copy=True) if type_.backend.mutable else deferred.value
+
+
+def settled_key(key: Any) -> Any:
+    """A key that a node kept, its deferred arrays computed."""
+    if type(key) is tuple:
+        return tuple(map(settled_key, key))
+    return values_of([key], why="a key")[0] if type(key) is Deferred else key
 
 
 def any_deferred(arrays: Iterable[Array]) -> bool:

@@ -238,6 +238,13 @@ class Tracing:
     def captured(self, x: Array) -> Any:
         """What stands for an array made outside."""
 
+    def settle_outside(self, x: Array) -> None:
+        """Have an array that was recorded outside computed, for calls to read it anew."""
+
+    def is_outside(self, node: Node) -> bool:
+        """Whether a node was recorded outside."""
+        raise NotImplementedError
+
     def made(self, x: Array) -> None:
         """Make an array that was just made of host data one of each call's own."""
 
@@ -252,6 +259,16 @@ class Tracing:
 
 
 _tracing: ContextVar[Tracing | None] = ContextVar("tracing", default=None)
+
+capturing = 0
+"""How many contexts of this process capture a function: while it is 0 nobody looks for one."""
+
+
+def count_capturing(change: int) -> None:
+    """Count one more context that captures a function, or one less."""
+    global capturing
+    with _lock:
+        capturing += change
 
 
 def set_tracing(trace: Tracing) -> Token[Any]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from numpygrad import _modes
 from numpygrad._backend import Device
-from numpygrad._deferred import Deferred, arguments
+from numpygrad._deferred import Deferred, arguments, constant
 from numpygrad._dtypes import DEFAULT_FLOAT
-from numpygrad._passes import simplified
+from numpygrad._passes import RUNS_EACH, simplified
 from numpygrad._program import Aval, Executor, Instruction, Program, Runner, Value, interpreter
 from numpygrad._shapes import BINARY
 from numpygrad.typing import RawArray
@@ -89,8 +91,10 @@ def values_of(arrays: Sequence[Any], *, why: str = "") -> list[RawArray]:
 def compute(wanted: Iterable[Deferred]) -> None:
     """Give values to deferred arrays, those of one device by one program.
 
-    Deferred arrays in between that somebody still holds get theirs too, so that none is computed a
-    second time.
+    What lies in between is computed and forgotten, though somebody may hold it: a function's local
+    names, for the most part, which would cost memory and keep calls from being fused. If some of it
+    is wanted again, in a loop that carries arrays from step to step, then what is held is kept from
+    there on, so that nothing is computed more than twice.
     """
     by_device: dict[Device, list[Deferred]] = {}
     for x in wanted:
@@ -100,12 +104,14 @@ def compute(wanted: Iterable[Deferred]) -> None:
         with _lock:
             if _computed_directly(device, roots):
                 continue
-            captured = capture(device, roots, keep=True)
+            captured = capture(device, roots, keep=None)
         inputs = [x.value if type(x) is Deferred else x for x in captured.inputs]
         results = _runner(captured)(inputs)
         with _lock:
             for number, value in zip(captured.outputs, results, strict=True):
                 _set_value(captured.calls[~number], value)
+            for call in captured.calls:
+                call.ran = True
 
 
 def _computed_directly(device: Device, roots: Sequence[Deferred]) -> bool:
@@ -141,11 +147,41 @@ def _set_value(x: Deferred, value: RawArray) -> None:
     x.arrays, x.form, x.kernel = (), None, None
 
 
-def capture(device: Device, roots: Sequence[Deferred], *, keep: bool) -> Captured:
+def capture(device: Device, roots: Sequence[Deferred], *, keep: bool | None) -> Captured:
     """The program of all that `roots` need; first comes what they are, in their order.
 
-    With `keep`, what somebody else holds follows.
+    With `keep`, what somebody else holds follows; with `None`, if anything was computed before.
     """
+    calls = _calls_behind(roots)
+    inputs: list[Any] = []
+    numbers: dict[int, int] = {}
+    reads = []
+    key: list[Any] = [device]
+    for position, call in enumerate(calls):
+        read = []
+        for x in call.arrays:
+            number = numbers.get(id(x))
+            if number is None:
+                number = numbers[id(x)] = len(inputs)
+                inputs.append(x)
+            read.append(number)
+        numbers[id(call)] = ~position
+        reads.append(tuple(read))
+        key += (call.kernel, call.form, reads[-1])
+    for root in roots:
+        if id(root) not in numbers:
+            numbers[id(root)] = len(inputs)
+            inputs.append(root)
+    outputs = [numbers[id(root)] for root in roots]
+    if keep is not False:
+        outputs += [~i for i in _also_wanted(calls, keep) if ~i not in outputs]
+    key += [(x.shape, x.dtype) for x in inputs]
+    key += outputs
+    return Captured(device, inputs, calls, outputs, tuple(key), reads)
+
+
+def _calls_behind(roots: Sequence[Deferred]) -> list[Deferred]:
+    """What has to be computed, in the order it was recorded in."""
     found: dict[int, Deferred] = {}
     todo = list(roots)
     while todo:
@@ -153,43 +189,29 @@ def capture(device: Device, roots: Sequence[Deferred], *, keep: bool) -> Capture
         if x.value is None and id(x) not in found:
             found[id(x)] = x
             todo += [a for a in x.arrays if type(a) is Deferred]
-    todo.clear()
-    calls = sorted(found.values(), key=attrgetter("order"))
-    inputs: list[Any] = []
-    numbers: dict[int, int] = {}
-    uses = [0] * len(calls)
-    key: list[Any] = [device]
-    reads = []
-    for position, x in enumerate(calls):
-        read = []
-        for a in x.arrays:
-            number = numbers.get(id(a))
-            if number is None:
-                number = numbers[id(a)] = len(inputs)
-                inputs.append(a)
-            elif number < 0:
-                uses[~number] += 1
-            read.append(number)
-        numbers[id(x)] = ~position
-        reads.append(tuple(read))
-        key += (x.kernel, x.form, reads[-1])
-    x = None  # a reference that counts
-    for x in roots:
-        if id(x) not in numbers:
-            numbers[id(x)] = len(inputs)
-            inputs.append(x)
-    outputs = [numbers[id(x)] for x in roots]
-    if keep:
-        wanted = set(outputs)
-        for position, call in enumerate(calls):
-            # Held here by `found`, `calls`, `call` and the argument itself, and by the calls that
-            # use it; anybody else will want the value. Several results together have none.
-            held = sys.getrefcount(call) > 4 + uses[position]
-            if held and ~position not in wanted and call.shape is not None:
-                outputs.append(~position)
-    key += [(x.shape, x.dtype) for x in inputs]
-    key += outputs
-    return Captured(device, inputs, calls, outputs, tuple(key), reads)
+    return sorted(found.values(), key=attrgetter("order"))
+
+
+def _also_wanted(calls: list[Deferred], keep: bool | None) -> list[int]:
+    """Positions of calls that will be wanted again.
+
+    They are those that run once, whatever happens; and if something is computed a second time, or
+    with `keep`, those that somebody holds.
+    """
+    wanted = [i for i, call in enumerate(calls) if call.kernel.name in RUNS_EACH]  # type: ignore[union-attr]  # pending
+    if not (any(call.ran for call in calls) if keep is None else keep):
+        return wanted
+    uses = Counter(id(x) for call in calls for x in call.arrays)
+    return wanted + [i for i, count in _references(calls) if count > uses[id(calls[i])]]
+
+
+def _references(calls: list[Deferred]) -> list[tuple[int, int]]:
+    """Position of each call that has a value of its own, and how often it is held elsewhere."""
+    calls.append(constant(np.zeros(()), calls[0].type))  # which nobody holds
+    counts = [sys.getrefcount(calls[i]) for i in range(len(calls))]
+    calls.pop()
+    alone = counts.pop()
+    return [(i, n - alone) for i, n in enumerate(counts) if calls[i].shape is not None]
 
 
 def _runner(captured: Captured) -> Runner:

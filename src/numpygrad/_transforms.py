@@ -7,7 +7,7 @@ for the arguments it differentiates, so nested calls do not confuse each other.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -37,18 +37,18 @@ def leaves_of(tree: Tree) -> list[Any]:
 
 def rebuilt(tree: Tree, leaves: Sequence[Any]) -> Tree:
     """The tree with other leaves."""
-    rest = iter(leaves)
+    return _built(tree, iter(leaves))
 
-    def build(part: Tree) -> Tree:
-        if isinstance(part, dict):
-            return type(part)((key, build(value)) for key, value in part.items())
-        if isinstance(part, tuple) and hasattr(part, "_fields"):
-            return type(part)(*map(build, part))
-        if isinstance(part, (list, tuple)):
-            return type(part)(map(build, part))
-        return None if part is None else next(rest)
 
-    return build(tree)
+def _built(tree: Tree, rest: Iterator[Any]) -> Tree:
+    # No function inside of another: one that calls itself is a cycle, which would keep the leaves
+    # alive until the garbage collector runs.
+    if isinstance(tree, dict):
+        return type(tree)((key, _built(value, rest)) for key, value in tree.items())
+    if isinstance(tree, (list, tuple)):
+        parts = [_built(part, rest) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return None if tree is None else next(rest)
 
 
 def _as_array(x: Any) -> Array:

@@ -111,7 +111,7 @@ def _require_inside(index: int, length: int, axis: int) -> None:
 
 def _require_mask(mask: Shape, shape: Shape, axis: int) -> None:
     for i, n in enumerate(mask, axis):
-        if n != shape[i]:
+        if n not in (0, shape[i]):  # an axis of length 0 fits every other, in NumPy and JAX
             raise IndexError(
                 f"boolean index did not match indexed array along axis {i}; size of axis is "
                 f"{shape[i]} but size of corresponding boolean axis is {n}"
