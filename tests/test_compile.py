@@ -486,3 +486,9 @@ class TestDrawnPrograms:
         with pytest.raises(CaptureError, match="view"):
             f()
         np.testing.assert_array_equal(x.numpy(), [1.0, 2.0])
+
+    def test_gradients_of_a_view_of_all_of_a_reversed_array(self, device: str) -> None:
+        f = npg.compile(npg.grad(lambda x: npg.sum(npg.flip(x, axis=-1)[:1] * npg.arange(3.0))))
+        x = npg.array([[1.0, 2.0, 3.0]], device=device)
+        with npg.device(device):
+            np.testing.assert_array_equal(f(x).numpy(), [[2.0, 1.0, 0.0]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +47,7 @@ REDUCERS: dict[str, Any] = {
 OPERATORS = {"add": "+", "divide": "/", "multiply": "*", "subtract": "-"}
 """Of real floating arrays they are the ufuncs, found faster; of NumPy's scalars they are faster."""
 
-REAL_UFUNCS: dict[str, Any] = {
+REAL_UFUNCS: dict[str, Callable[..., Raw]] = {
     "ceil": np.ceil,
     "floor": np.floor,
     "round": np.rint,
@@ -56,12 +56,20 @@ REAL_UFUNCS: dict[str, Any] = {
 }
 """What kernels that tell dtypes apart do to real floating arrays."""
 
+BITS: dict[Any, Any] = {np.dtype("f4"): np.dtype("i4"), np.dtype("f8"): np.dtype("i8")}
+"""Integers of the size of floating-point numbers."""
+
 FRESH = frozenset(
-    "add_at all any arange argmax argmin argsort concat count_nonzero cumulative_prod "
-    "cumulative_sum eye full full_like gather linspace matmul ones ones_like put roll scatter "
-    "searchsorted sort stack std take take_along_axis tril triu var vecdot where zeros zeros_like "
-    "linalg.cholesky linalg.cross linalg.det linalg.eigh linalg.eigvalsh linalg.inv linalg.outer "
-    "linalg.pinv linalg.slogdet linalg.solve linalg.svd linalg.svdvals".split()
+    {
+        *("add_at", "all", "any", "arange", "argmax", "argmin", "argsort", "concat"),
+        *("count_nonzero", "cumulative_prod", "cumulative_sum", "eye", "full", "full_like"),
+        *("gather", "linalg.cholesky", "linalg.cross", "linalg.det", "linalg.eigh"),
+        *("linalg.eigvalsh", "linalg.inv", "linalg.outer", "linalg.pinv", "linalg.slogdet"),
+        *("linalg.solve", "linalg.svd", "linalg.svdvals", "linspace", "matmul", "ones"),
+        *("ones_like", "put", "roll", "scatter", "searchsorted", "sort", "stack", "std"),
+        *("take", "take_along_axis", "tril", "triu", "var", "vecdot", "where", "zeros"),
+        *("zeros_like"),
+    }
 )
 """Kernels whose results share no memory with what they are given, beside the elementwise ones."""
 
@@ -71,15 +79,20 @@ def elementwise_function(call: Instruction) -> Callable[..., Raw] | None:
     if call.name not in ELEMENTWISE or call.aval is None:
         return None
     if call.name == "cast":
-        return call.kernel if call.aval.dtype.kind != "c" else None
+        return None if call.aval.dtype.kind == "c" else call.kernel
     if isinstance(call.kernel, np.ufunc):
-        return call.kernel if call.kernel.nout == 1 else None
+        return None if call.kernel.nout > 1 else call.kernel
     if call.aval.dtype.kind == "f":
         if call.name in REAL_UFUNCS:
             return REAL_UFUNCS[call.name]
         if call.name == "erf":
             return _kernels._best_erf()
     return call.kernel
+
+
+def works_in_place(function: Any) -> bool:
+    """Whether a function may write where it reads: ufuncs, though `sign` takes 9 times as long."""
+    return isinstance(function, np.ufunc) and function is not np.sign
 
 
 def into(function: Any, out: str) -> str:
@@ -92,6 +105,44 @@ def guarded_multiply(g: Raw, partial: Raw, out: Raw) -> None:
     np.multiply(g, partial, out)
     if _kernels.has_nan(out):
         out[...] = _kernels.guarded_multiply(g, partial)
+
+
+def choose(condition: Raw, x1: Raw, x2: Raw, out: Raw) -> None:
+    """`where`, into memory that nothing else is in, by arithmetic on bits.
+
+    16,384 float32 numbers take 12 us, and 26 by NumPy's function, which branches at each of them.
+    """
+    integers = BITS[out.dtype]
+    bits, bits1, bits2 = out.view(integers), x1.view(integers), x2.view(integers)
+    np.subtract(bits1, bits2, bits)
+    np.multiply(bits, condition, bits)
+    np.add(bits, bits2, bits)
+
+
+def choose_or_zero(condition: Raw, x: Raw, out: Raw) -> None:
+    """`where(condition, x, 0.0)` as `choose`; 6 us."""
+    integers = BITS[out.dtype]
+    np.multiply(x.view(integers), condition, out.view(integers))
+
+
+def choosing(program: Program, call: Instruction) -> bool:
+    """Whether a call is a `where` that `choose` does."""
+    if call.name != "where" or call.aval is None or call.aval.dtype not in BITS:
+        return False
+    condition, *values = call.args
+    dtypes = [program.aval(x.index) for x in values if type(x) is Value]
+    known = all(type(x) in {Value, float, int, bool} for x in values)
+    same = all(aval is not None and aval.dtype == call.aval.dtype for aval in dtypes)
+    mask = program.aval(condition.index) if type(condition) is Value else None
+    return known and same and mask is not None and mask.dtype.kind == "b"
+
+
+def choice(program: Program, call: Instruction, given: Sequence[str]) -> tuple[Any, list[str]]:
+    """The function that writes a `where`, and of the names of its arguments those it takes."""
+    last = call.args[2]
+    if type(last) is not Value and last == 0 and not np.signbit(float(last)):
+        return choose_or_zero, [*given[:2]]
+    return choose, [*given]
 
 
 def can_tile(call: Instruction) -> bool:

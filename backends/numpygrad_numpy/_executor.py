@@ -22,7 +22,7 @@ from numpygrad._program import Program, Report, Runner
 from numpygrad_numpy._calls import Sizes
 from numpygrad_numpy._memory import BLOCKS, typed
 from numpygrad_numpy._plan import Plan
-from numpygrad_numpy._source import written
+from numpygrad_numpy._source import Writer
 
 Raw = Any
 
@@ -32,7 +32,9 @@ class Running:
 
     def __init__(self, plan: Plan) -> None:
         self.report: Report = plan.report()
-        self._run = written(plan)
+        writer = Writer(plan)
+        self._run = writer.written()
+        self.source = writer.source
         self._size = plan.size
         self._buffers = tuple(plan.buffers)
         self._made: dict[int, tuple[Raw, list[Raw]]] = {}

@@ -13,20 +13,22 @@ from numpygrad._fusion import (
     VIEWS,
     Step,
     seen_through,
-    steps,
 )
-from numpygrad._program import Instruction, Program, Report, Value
+from numpygrad._grouping import steps
+from numpygrad._program import Instruction, Program, Report
 from numpygrad_numpy._calls import (
     FRESH,
     Sizes,
     basic_key,
     can_tile,
+    choosing,
     elementwise_function,
     is_plain_reduction,
+    works_in_place,
 )
 from numpygrad_numpy._memory import Request, laid_out
 from numpygrad_numpy._suiting import suited
-from numpygrad_numpy._tiles import Tiles
+from numpygrad_numpy._tile_source import TileSource
 
 Raw = Any
 Shape = tuple[int, ...]
@@ -56,7 +58,7 @@ class Plan:
         self.sizes = [0 if aval is None else math.prod(aval.shape) for aval in self.avals]
         self.steps = self._ordered()
         self.end = len(self.steps)
-        self.made: dict[int, int] = {v: -1 for v in range(self.count)}
+        self.made: dict[int, int] = dict.fromkeys(range(self.count), -1)
         """The step that makes a value."""
         for t, step in enumerate(self.steps):
             for i in step.instructions:
@@ -70,7 +72,7 @@ class Plan:
                 self.last[v] = t
         kept = {*program.outputs, *(v for v, _ in program.updates)}
         self.last |= dict.fromkeys(kept, self.end)
-        self.tiles: dict[int, Tiles] = {}
+        self.tiles: dict[int, TileSource] = {}
         for t, step in enumerate(self.steps):
             if step.size:
                 self.tiles[t] = self._tiles(step)
@@ -128,7 +130,7 @@ class Plan:
         calls = [self.program.instructions[i] for i in step.instructions]
         return {self.operands[v].base for call in calls for v in call.reads} - own
 
-    def _tiles(self, step: Step) -> Tiles:
+    def _tiles(self, step: Step) -> TileSource:
         own = set(step.instructions)
         t = self.made[self.count + step.instructions[0]]
         escaping = [v for i in step.instructions if self.last.get(v := self.count + i, t) > t]
@@ -137,7 +139,7 @@ class Plan:
             for i in own
             if (function := elementwise_function(self.program.instructions[i])) is not None
         }
-        return Tiles(self.program, step, self.operands, escaping, functions, self.limits)
+        return TileSource(self.program, step, self.operands, escaping, functions, self.limits)
 
     def is_single(self, v: int) -> bool:
         """Whether a value is made by a call of its own, in memory that NumPy makes room for."""
@@ -175,7 +177,11 @@ class Plan:
         call = self.call(v)
         if call.aval is None:
             return False
-        return call.name in VIEWS or elementwise_function(call) is not None or is_written(call)
+        return (
+            call.name in VIEWS
+            or elementwise_function(call) is not None
+            or writes(self.program, call)
+        )
 
     def is_written(self, v: int) -> bool:
         """Whether a value is written into memory that is given to the call."""
@@ -183,7 +189,7 @@ class Plan:
             return False
         if self.made[v] in self.tiles:
             return v in self.tiles[self.made[v]].writes
-        return self.sizes[v] > self.limits.out_pays and is_written(self.call(v))
+        return self.sizes[v] > self.limits.out_pays and writes(self.program, self.call(v))
 
     def _base(self, v: int) -> int:
         """What a value is a reshaped view of, as long as it is the memory in order."""
@@ -225,7 +231,7 @@ class Plan:
         if call.name in {"put", "add_at"}:
             return [r for r in call.reads if r == old] == [call.args[0].index]
         function = elementwise_function(call)
-        return isinstance(function, np.ufunc) and self.avals[v] == self.avals[old]
+        return works_in_place(function) and self.avals[v] == self.avals[old]
 
     def _hand_back(self) -> None:
         """Make what is written into in memory to be handed out, if the result is."""
@@ -297,13 +303,15 @@ def is_fresh(call: Instruction) -> bool:
     return call.name in ELEMENTWISE and elementwise_function(call) is not None
 
 
-def is_written(call: Instruction) -> bool:
+def writes(program: Program, call: Instruction) -> bool:
     """Whether a call is written with memory for its result, where that is large."""
     if call.aval is None:
         return False
     if call.name in {"matmul", "concat", "stack", "scatter", "put", "add_at"}:
         return True
     if call.name == "guarded_multiply" and call.aval.dtype.kind == "f":
+        return True
+    if choosing(program, call):
         return True
     function = elementwise_function(call)
     return isinstance(function, np.ufunc) or call.name == "cast" or is_plain_reduction(call)

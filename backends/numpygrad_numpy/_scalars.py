@@ -8,6 +8,7 @@ computed in numbers where that saves more than it costs.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpygrad._fusion import BROADCASTS
 from numpygrad._program import Instruction, Program, Value
 from numpygrad_numpy._calls import OPERATORS, elementwise_function
+from numpygrad_numpy._plan import Plan
 
 Raw = Any
 Shape = tuple[int, ...]
@@ -50,7 +52,9 @@ def in_numbers(program: Program, single: Callable[[int], bool], least: int) -> s
     found = {
         count + i
         for i, call in enumerate(program.instructions)
-        if shapes[count + i] is not None and single(count + i) and _is_possible(call, shapes, count + i)
+        if shapes[count + i] is not None
+        and single(count + i)
+        and _is_possible(call, shapes, count + i)
     }
     arithmetic = [v for v in found if program.instructions[v - count].name in ARITHMETIC]
     if len(arithmetic) < least:
@@ -64,8 +68,12 @@ def in_numbers(program: Program, single: Callable[[int], bool], least: int) -> s
     while doubtful:
         worse = [v for v in doubtful if _cost(program, v, found, readers, whole, shapes) > 0]
         found.difference_update(worse)
-        near = {w for v in worse for w in (*program.instructions[v - count].reads, *readers.get(v, ()))}
-        doubtful = [v for v in near if v in found and program.instructions[v - count].name in ARITHMETIC]
+        near = {
+            w for v in worse for w in (*program.instructions[v - count].reads, *readers.get(v, ()))
+        }
+        doubtful = [
+            v for v in near if v in found and program.instructions[v - count].name in ARITHMETIC
+        ]
     return found
 
 
@@ -92,11 +100,11 @@ def _is_possible(call: Instruction, shapes: list[Shape | None], v: int) -> bool:
     if call.name in ARITHMETIC:
         known = all(type(x) in {Value, float, int, bool} for x in call.args)
         known = known and not any(type(x) is int and x.bit_length() > 64 for x in call.args)
-        return known and not call.params and elementwise_function(call) is not None
+        return bool(known and not call.params and elementwise_function(call) is not None)
     if call.name in {"select", "gather"}:
-        return position(call) is not None and call.params.keys() == {"key"} and shape == ()
+        return position(call) is not None and len(call.params) == 1 and shape == ()
     if call.name == "stack":
-        return shapes[call.args[0][0].index] == () and call.params.get("axis", 0) == 0
+        return bool(shapes[call.args[0][0].index] == () and call.params.get("axis", 0) == 0)
     if call.name in {"scatter", "add_at"}:
         return position(call) is not None and shapes[call.args[-1].index] == ()
     return call.name in BROADCASTS and shapes[call.args[0].index] == ()
@@ -124,46 +132,79 @@ def _cost(
 
 
 class Numbers:
-    """Writes calls in numbers, of names for their elements; a subclass gives the names."""
+    """Writes the lines of calls that are computed in numbers.
 
-    parts: dict[int, list[str]]
-    lines: list[str]
+    `names` are those of the values that are arrays; `register` gives a new name for a number.
+    """
 
-    def number(self) -> str:
-        """The name of a new number."""
-        raise NotImplementedError
+    def __init__(
+        self, plan: Plan, names: dict[int, str], lines: list[str], register: Callable[[], str]
+    ) -> None:
+        self.values = in_numbers(plan.program, plan.is_single, plan.limits.numbers)
+        """The values that are computed in numbers."""
+        self._plan = plan
+        self._names = names
+        self._lines = lines
+        self._register = register
+        self._parts: dict[int, list[str]] = {}
+        """The elements of values, beside an array or instead of it."""
+        self._held: Counter[str] = Counter()
+        """How many values a number is part of."""
 
-    def parts_of(self, v: int) -> list[str]:
-        """The names of a value's elements."""
-        raise NotImplementedError
+    def together(self, v: int) -> str:
+        """What makes an array of a value's numbers."""
+        parts = self._parts[v]
+        return f"array(({', '.join(parts)},))" if self._shape(v) else f"float64({parts[0]})"
 
-    def write_numbers(self, v: int, call: Instruction, shape: Shape) -> None:
-        """The lines that compute a value's elements."""
-        count = math.prod(shape)
+    def released(self, v: int) -> list[str]:
+        """The names that are free once a value is not read any more."""
+        parts = [part for part in self._parts.get(v, ()) if part[0] == "r"]
+        self._held.subtract(parts)
+        return [part for part in set(parts) if not self._held[part]]
+
+    def _shape(self, v: int) -> Shape:
+        aval = self._plan.avals[v]
+        return () if aval is None else aval.shape
+
+    def _parts_of(self, v: int) -> list[str]:
+        """The names of a value's elements, taken apart if it is an array so far."""
+        parts = self._parts.get(v)
+        if parts is None:
+            parts = self._parts[v] = [self._register() for _ in range(self._plan.sizes[v])]
+            self._held.update(parts)
+            if self._shape(v):
+                self._lines.append(f"{', '.join(parts)}, = {self._names[v]}.tolist()")
+            else:
+                self._lines.append(f"{parts[0]} = {self._names[v]}.item()")
+        return parts
+
+    def write(self, v: int) -> None:
+        """Write the lines that compute a value."""
+        parts = self._parts[v] = self._written(self._plan.call(v), math.prod(self._shape(v)))
+        self._held.update(parts)
+
+    def _written(self, call: Instruction, count: int) -> list[str]:
         if call.name in ARITHMETIC:
             given = [self._spread(x, count) for x in call.args]
-            self.parts[v] = [self._computed(call.name, *items) for items in zip(*given, strict=True)]
-        elif call.name in {"select", "gather"}:
-            self.parts[v] = [self.parts_of(call.args[0].index)[position(call) or 0]]
-        elif call.name == "stack":
-            self.parts[v] = [self.parts_of(x.index)[0] for x in call.args[0]]
-        elif call.name == "scatter":
-            self.parts[v] = ["0.0"] * count
-            self.parts[v][position(call) or 0] = self.parts_of(call.args[0].index)[0]
-        elif call.name == "add_at":
-            parts = list(self.parts_of(call.args[0].index))
-            place = position(call) or 0
-            added = self.parts_of(call.args[1].index)[0]
-            parts[place] = self._computed("add", parts[place], added)
-            self.parts[v] = parts
-        else:
-            self.parts[v] = self.parts_of(call.args[0].index) * count
+            return [self._computed(call.name, *items) for items in zip(*given, strict=True)]
+        if call.name == "stack":
+            return [self._parts_of(x.index)[0] for x in call.args[0]]
+        parts = self._parts_of(call.args[0].index)
+        place = position(call)
+        if place is None:
+            return parts * count
+        if call.name == "scatter":
+            return [parts[0] if i == place % count else "0.0" for i in range(count)]
+        if call.name == "add_at":
+            added = self._computed("add", parts[place], self._parts_of(call.args[1].index)[0])
+            return [added if i == place % count else part for i, part in enumerate(parts)]
+        return [parts[place]]
 
     def _spread(self, x: Any, count: int) -> list[str]:
         if type(x) is not Value:
             number = float(x)
             return [repr(number) if math.isfinite(number) else f"float('{number}')"] * count
-        parts = self.parts_of(x.index)
+        parts = self._parts_of(x.index)
         return parts if len(parts) == count else parts * count
 
     def _computed(self, name: str, a: str, b: str = "") -> str:
@@ -171,7 +212,7 @@ class Numbers:
             return a
         if name == "positive":
             return a
-        result = self.number()
+        result = self._register()
         if name == "divide":
             text = f"{a} / {b} if {b} else divided({a}, {b})"
         elif name == "negative":
@@ -180,7 +221,7 @@ class Numbers:
             text = f"{a} * {a}"
         else:
             text = f"{a} {OPERATORS.get(name, '*')} {b}"
-        self.lines.append(f"{result} = {text}")
+        self._lines.append(f"{result} = {text}")
         if name == "guarded_multiply":
-            self.lines.append(f"if {result} != {result}: {result} = guarded({a}, {b})")
+            self._lines.append(f"if {result} != {result}: {result} = guarded({a}, {b})")
         return result

@@ -44,15 +44,15 @@ def suited(program: Program) -> Program:
     changed = False
     for i, call in enumerate(found.calls):
         for rule in RULES.get(call.name, (_without_spreading,)):
-            better = rule(found, call)
+            better = rule(found, found.calls[i])
             if better is not None:
-                found.calls[i] = call = better
+                found.calls[i] = better
                 changed = True
     return replace(program, instructions=tuple(found.calls)) if changed else program
 
 
 def _without_spreading(calls: _Calls, call: Instruction) -> Instruction | None:
-    """Small operands instead of what was made of them by broadcasting, as the call does that too."""
+    """Small operands instead of those that were made of them by broadcasting."""
     if call.name not in ELEMENTWISE or call.aval is None or len(call.args) < 2:
         return None
     args = list(call.args)

@@ -400,6 +400,11 @@ def default_device() -> Device:
     return _default_device.get() or _environment_device(os.environ.get(VARIABLE) or "numpy")
 
 
+def chosen_device() -> Device | None:
+    """The default device of this context, if one was chosen."""
+    return _default_device.get()
+
+
 def set_default_device(device: str) -> None:
     """Make `device` the default of this thread or task.
 

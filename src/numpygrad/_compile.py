@@ -13,7 +13,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
-from numpygrad._backend import ArrayType, default_device
+from numpygrad._backend import ArrayType, chosen_device, default_device
 from numpygrad._deferred import Deferred, constant, deferred_type, next_order, weak_type
 from numpygrad._dispatch import record, settle
 from numpygrad._node import RELEASED, Node, leaf, tick
@@ -130,7 +130,7 @@ def _structure(tree: Any) -> Any:
 
 def _signature(leaves: Sequence[Any]) -> tuple[Any, ...]:
     """What of the arguments a program depends on."""
-    found: list[Any] = [_modes.is_grad_enabled(), default_device()]
+    found: list[Any] = [_modes.is_grad_enabled(), chosen_device()]
     first: dict[int, int] = {}
     for position, x in enumerate(leaves):
         if isinstance(x, Array):

@@ -393,6 +393,10 @@ def _write_memory(x: Array, key: Any, value: Array) -> None:
 def overwrite(x: Array, data: RawArray | None) -> None:
     """Give an array other values, or say that it has them already: a write, unrecorded."""
     stamp = tick()
+    storage = storage_of(x)
+    if data is None and not storage.valued and not _modes.unusual:
+        storage.log_write("compile", stamp)  # the short way, for each parameter at each step
+        return
     if data is not None:
         protect_readers(x)
         backend = x._type.backend
