@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numpygrad._backend import find_backend
-from numpygrad._program import Aval, Instruction, Program, Value, mapped
+from numpygrad._lazy.program import Aval, Instruction, Program, Value, mapped
 
 LARGEST = 1 << 10
 """Numbers drawn stay below, and are multiples of 1/64: sums of them are exact in any order."""

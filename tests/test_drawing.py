@@ -14,7 +14,7 @@ import pytest
 import numpygrad as npg
 from numpygrad._diagram import Arrow, Box, Drawing, cut
 from numpygrad._drawing import drawing_of_program
-from numpygrad._program import Aval, Instruction, Program, Report, Value
+from numpygrad._lazy.program import Aval, Instruction, Program, Report, Value
 
 FLOAT = np.dtype("float32")
 

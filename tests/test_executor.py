@@ -13,12 +13,13 @@ from drawn_programs import Builder, itself, programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpygrad._program import Aval, Instruction, Program, Runner, Value, interpreter
-from numpygrad_numpy import _kernels, _threads
-from numpygrad_numpy._calls import Sizes, guarded_multiply
-from numpygrad_numpy._executor import execute
-from numpygrad_numpy._memory import Request, laid_out
-from numpygrad_numpy._tiles import Tiles
+from numpygrad._lazy.program import Aval, Instruction, Program, Runner, Value, interpreter
+from numpygrad_numpy import _kernels
+from numpygrad_numpy._programs import threads as limits
+from numpygrad_numpy._programs.calls import Sizes, guarded_multiply
+from numpygrad_numpy._programs.executor import execute
+from numpygrad_numpy._programs.memory import Request, laid_out
+from numpygrad_numpy._programs.tiles import Tiles
 
 SMALL = Sizes(
     out_pays=0,
@@ -319,27 +320,27 @@ def test_the_limits_of_threadpoolctl_hold(monkeypatch: pytest.MonkeyPatch) -> No
     module = SimpleNamespace(ThreadpoolController=lambda: controller)
     monkeypatch.setenv("NUMPYGRAD_NUM_THREADS", "7")
     monkeypatch.setitem(sys.modules, "threadpoolctl", module)
-    _threads._controllers.cache_clear()
+    limits._controllers.cache_clear()
     try:
-        assert _threads.thread_count() == 1
+        assert limits.thread_count() == 1
         library.num_threads = 3
-        assert _threads.thread_count() == 3
+        assert limits.thread_count() == 3
         monkeypatch.delitem(sys.modules, "threadpoolctl")
-        assert _threads.thread_count() == 7
+        assert limits.thread_count() == 7
     finally:
-        _threads._controllers.cache_clear()
+        limits._controllers.cache_clear()
 
 
 def test_what_the_environment_asks_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "threadpoolctl", raising=False)
     monkeypatch.delenv("NUMPYGRAD_NUM_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert _threads.thread_count() == 3
+    assert limits.thread_count() == 3
     monkeypatch.setenv("NUMPYGRAD_NUM_THREADS", "2")
-    assert _threads.thread_count() == 2
+    assert limits.thread_count() == 2
     monkeypatch.setenv("NUMPYGRAD_NUM_THREADS", "many")
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert _threads.thread_count() >= 1
+    assert limits.thread_count() >= 1
 
 
 def test_a_program_runs_quietly() -> None:

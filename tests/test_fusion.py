@@ -8,9 +8,9 @@ from drawn_programs import Builder, programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numpygrad._fusion import FINAL, FULL, ROW, cuts_of, runs, seen_through
-from numpygrad._grouping import Step, steps
-from numpygrad._program import Program, Value
+from numpygrad._lazy.fusion import FINAL, FULL, ROW, cuts_of, runs, seen_through
+from numpygrad._lazy.grouping import Step, steps
+from numpygrad._lazy.program import Program, Value
 
 
 def grouped(program: Program, *, smallest: int = 2, row_bytes: int = 1 << 16) -> list[Step]:

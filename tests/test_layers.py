@@ -17,17 +17,7 @@ LAYERS = {
     0: {"errors", "typing"},
     1: {
         *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
-        *("_deferred", "_diagram", "_program", "_shapes", "_special_values", "_storage"),
-        *(
-            "_folding",
-            "_fusion",
-            "_grouping",
-            "_lifting",
-            "_passes",
-            "_realize",
-            "_rewriting",
-            "_uniform",
-        ),
+        *("_diagram", "_lazy", "_special_values", "_storage"),
     },
     2: {"_array"},
     3: {"_dispatch"},
@@ -46,10 +36,7 @@ LAYERS = {
 EXCEPTIONS = {("_array", "")}
 """An array's operators are its namespace's functions, as `__array_namespace__` implies."""
 
-PUBLIC_FACE = {
-    *("_backend", "_dtypes", "_fusion", "_grouping", "_kernels", "_program", "_special_values"),
-    "errors",
-}
+PUBLIC_FACE = {"_backend", "_dtypes", "_kernels", "_lazy", "_special_values", "errors"}
 """What a backend may import of numpygrad."""
 
 BACKEND_EXCEPTIONS = {("numpygrad_jax", "_array")}

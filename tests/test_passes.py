@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numpygrad._backend import find_device
-from numpygrad._folding import with_folded_constants
-from numpygrad._passes import (
+from numpygrad._lazy.folding import with_folded_constants
+from numpygrad._lazy.passes import (
     argument_text,
     explained,
     in_bytes,
@@ -22,7 +22,7 @@ from numpygrad._passes import (
     without_common_subexpressions,
     without_dead_code,
 )
-from numpygrad._program import Aval, Instruction, Program, Report, Value, interpreter, mapped
+from numpygrad._lazy.program import Aval, Instruction, Program, Report, Value, interpreter, mapped
 
 Raw = np.ndarray[Any, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from numpygrad._backend import Backend, Namespace, RandomSource
-from numpygrad._program import Program, Runner
+from numpygrad._lazy.program import Program, Runner
 
 Raw = Any
 

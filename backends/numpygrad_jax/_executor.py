@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from numpygrad._program import Program, Runner, interpreter
+from numpygrad._lazy.program import Program, Runner, interpreter
 
 
 def execute(program: Program) -> Runner:

@@ -10,7 +10,7 @@ import numpy as np
 
 from numpygrad._backend import Backend, Namespace
 from numpygrad._kernels import is_basic
-from numpygrad._program import Program, Runner
+from numpygrad._lazy.program import Program, Runner
 from numpygrad_numpy import _fft, _linalg
 from numpygrad_numpy._kernels import COMPLEX_KERNELS, KERNELS
 
@@ -70,7 +70,7 @@ def _to_dlpack(
 
 
 def _execute(program: Program) -> Runner:
-    from numpygrad_numpy._executor import execute
+    from numpygrad_numpy._programs.executor import execute
 
     return execute(program)
 

@@ -209,7 +209,7 @@ def __getattr__(name: str) -> _typing.Any:
 
         return compile
     if name == "lazy_stats":
-        from numpygrad._realize import lazy_stats
+        from numpygrad._lazy.realize import lazy_stats
 
         return lazy_stats
     if name == "visualize":

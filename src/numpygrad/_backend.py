@@ -21,7 +21,7 @@ import numpy as np
 from numpygrad import _linalg_kernels
 from numpygrad._dtypes import DEFAULT_FLOAT, DType, float32
 from numpygrad._kernels import DEFAULTS
-from numpygrad._program import Executor, interpreter
+from numpygrad._lazy.program import Executor, interpreter
 from numpygrad.errors import BackendError, DeviceError
 from numpygrad.typing import RawArray, Shape
 
@@ -180,7 +180,7 @@ class Backend:
     """Kernels by op name that may be called on real floating arrays of one dtype without checks:
     they take raw arrays and 0-d values, and give the standard's result."""
     executor: Executor = interpreter
-    """Makes of a `Program`, recorded in lazy mode, what runs it; see `numpygrad._program`."""
+    """Makes of a `Program`, recorded in lazy mode, what runs it; see `numpygrad._lazy.program`."""
     random_source: Callable[[np.random.SeedSequence, Any], RandomSource] | None = None
     """Random numbers of a seed on a device, the library's own; `None` if NumPy shall draw them on
     the host, from where they are moved."""

@@ -14,13 +14,13 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType, chosen_device, default_device
-from numpygrad._deferred import Deferred, constant, deferred_type, next_order, weak_type
 from numpygrad._dispatch import record, settle
+from numpygrad._lazy.deferred import Deferred, constant, deferred_type, next_order, weak_type
+from numpygrad._lazy.passes import explained
+from numpygrad._lazy.program import Program, Runner
+from numpygrad._lazy.realize import capture, program_of, runner_of
 from numpygrad._node import RELEASED, Node, leaf, tick
 from numpygrad._op import Op
-from numpygrad._passes import explained
-from numpygrad._program import Program, Runner
-from numpygrad._realize import capture, program_of, runner_of
 from numpygrad._storage import storage_of
 from numpygrad._transforms import leaves_of, rebuilt
 from numpygrad._views import VIEW_FROM_OUTSIDE, overwrite, protect_readers

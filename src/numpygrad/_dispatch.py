@@ -256,14 +256,14 @@ def _lifting() -> Any:
 
     An import statement in a function takes 0.9 us each time, which is a third of recording an op.
     """
-    from numpygrad import _lifting
+    from numpygrad._lazy import lifting
 
-    return _lifting
+    return lifting
 
 
 def lazily(name: str, call: Callable[[], RawArray], shape: Shape, type_: ArrayType) -> Array:
     """An array that `call()` gives, once it is wanted."""
-    from numpygrad._deferred import Kernel, call_of, deferred_type
+    from numpygrad._lazy.deferred import Kernel, call_of, deferred_type
 
     _modes.expect_deferred()
     type_ = deferred_type(type_)

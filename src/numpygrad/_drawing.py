@@ -8,13 +8,13 @@ from operator import attrgetter
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._deferred import Deferred
 from numpygrad._diagram import Arrow, Box, Drawing, cut
-from numpygrad._lifting import any_deferred
+from numpygrad._lazy.deferred import Deferred
+from numpygrad._lazy.lifting import any_deferred
+from numpygrad._lazy.passes import argument_text, aval_text, call_text, simplified
+from numpygrad._lazy.program import Aval, Program, Report
+from numpygrad._lazy.realize import capture, program_of
 from numpygrad._node import Node
-from numpygrad._passes import argument_text, aval_text, call_text, simplified
-from numpygrad._program import Aval, Program, Report
-from numpygrad._realize import capture, program_of
 from numpygrad.errors import DeviceError, GraphError
 
 MAX_NODES = 200

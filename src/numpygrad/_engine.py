@@ -353,7 +353,7 @@ class Sweep:
 def _type_in(node: Node, g: Any) -> ArrayType:
     """The type of the node's array, deferred where its cotangent is."""
     if hasattr(g, "type") and node.type.eager is None:
-        from numpygrad._deferred import deferred_type
+        from numpygrad._lazy.deferred import deferred_type
 
         return deferred_type(node.type)
     return node.type
@@ -361,7 +361,7 @@ def _type_in(node: Node, g: Any) -> ArrayType:
 
 def _lifted(type_: ArrayType, g: Any) -> Any:
     """A cotangent, or those of several outputs, as deferred arrays."""
-    from numpygrad._deferred import deferred_type
+    from numpygrad._lazy.deferred import deferred_type
 
     xp = deferred_type(type_).xp
     if type(g) is Parts:
@@ -427,7 +427,7 @@ def cotangents(
             watcher.before_sweep(y._node, seed)
         if recorded:
             if _modes.tracing() is not None:
-                from numpygrad._lifting import refuse_saved_outside
+                from numpygrad._lazy.lifting import refuse_saved_outside
 
                 refuse_saved_outside(y._node, targets)
             with _modes.enable_grad():

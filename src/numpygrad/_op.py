@@ -375,7 +375,7 @@ def _input_reader(name: str, position: int, op: Op, mode: Mode) -> Reader:
         return x
 
     if mode.deferred:
-        from numpygrad._lifting import lift_saved
+        from numpygrad._lazy.lifting import lift_saved
 
         return lambda node, g: lift_saved(node, array(node, g))
     return array if mode.recorded else lambda node, g: array(node, g)._data
@@ -391,7 +391,7 @@ def _output_reader(mode: Mode) -> Reader:
         return g._output_of(node, raw(node, g))
 
     if mode.deferred:
-        from numpygrad._lifting import lift_output
+        from numpygrad._lazy.lifting import lift_output
 
         return lambda node, g: lift_output(node, raw(node, g))
     return recorded if mode.recorded else raw
@@ -408,7 +408,7 @@ def _outputs_reader(op: Op, mode: Mode) -> Reader:
         return g._parts_of(node, node.output) if mode.recorded else node.output
 
     if mode.deferred:
-        from numpygrad._lifting import lift_output
+        from numpygrad._lazy.lifting import lift_output
 
         return lambda node, g: outputs._make([lift_output(node, y) for y in read(node, g)])
     return lambda node, g: outputs._make(read(node, g))

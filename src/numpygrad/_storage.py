@@ -14,7 +14,7 @@ from numpygrad.errors import VersionError
 
 if TYPE_CHECKING:
     from numpygrad._array import Array
-    from numpygrad._deferred import Deferred
+    from numpygrad._lazy.deferred import Deferred
     from numpygrad._node import Node
 
 

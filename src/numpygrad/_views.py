@@ -40,7 +40,7 @@ def detach(x: Array) -> Array:
         lay_out(x)
     data, type_ = x._data, x._type
     if _modes.tracing() is not None:
-        from numpygrad._lifting import lift
+        from numpygrad._lazy.lifting import lift
 
         data = lift(x)
         type_ = data.type
@@ -407,7 +407,7 @@ def overwrite(x: Array, data: RawArray | None) -> None:
 def protect_readers(x: Array) -> None:
     """Let programs that have yet to run keep what they are going to read of this memory."""
     if x._alias is not None and x._alias.storage.readers:
-        from numpygrad._lifting import protect
+        from numpygrad._lazy.lifting import protect
 
         protect(x._alias.storage)
 
