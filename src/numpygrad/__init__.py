@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib as _importlib
 import math as _math
 import typing as _typing
 
@@ -197,30 +198,25 @@ from numpygrad.ops.utility import diff as diff
 if _typing.TYPE_CHECKING:
     from numpygrad import fft as fft
     from numpygrad import random as random
+    from numpygrad._compile import compile as compile
     from numpygrad._drawing import visualize as visualize
+    from numpygrad._lazy.realize import lazy_stats as lazy_stats
+
+_MODULES = ("fft", "random")
+_HOMES = {"compile": "_compile", "lazy_stats": "_lazy.realize", "visualize": "_drawing"}
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """The modules that are imported when first used."""
-    if name in ("fft", "random"):
-        return __import__(f"numpygrad.{name}", fromlist=[name])
-    if name == "compile":
-        from numpygrad._compile import compile
-
-        return compile
-    if name == "lazy_stats":
-        from numpygrad._lazy.realize import lazy_stats
-
-        return lazy_stats
-    if name == "visualize":
-        from numpygrad._drawing import visualize
-
-        return visualize
+    """What is imported when it is first used: modules, and functions from others."""
+    if name in _MODULES:
+        return _importlib.import_module(f"numpygrad.{name}")
+    if name in _HOMES:
+        return getattr(_importlib.import_module(f"numpygrad.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'numpygrad' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "fft", "random"})
+    return sorted({*globals(), *_MODULES, *_HOMES})
 
 
 Tensor = Array
