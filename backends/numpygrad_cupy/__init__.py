@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numpygrad._backend import Backend, Namespace, RandomSource
+from numpygrad._lazy.program import Program, Runner
 
 Raw = Any
 
@@ -101,6 +102,12 @@ def _random_source(seeds: np.random.SeedSequence, device: Any) -> RandomSource:
     return DeviceSource(seeds, device)
 
 
+def _execute(program: Program) -> Runner:
+    from numpygrad_cupy._programs.executor import execute
+
+    return execute(program)
+
+
 backend = Backend(
     name="cupy",
     install=(
@@ -118,4 +125,5 @@ backend = Backend(
     accumulate=_accumulate,
     add_at=_add_at,
     random_source=_random_source,
+    executor=_execute,
 )
