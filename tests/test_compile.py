@@ -492,3 +492,14 @@ class TestDrawnPrograms:
         x = npg.array([[1.0, 2.0, 3.0]], device=device)
         with npg.device(device):
             np.testing.assert_array_equal(f(x).numpy(), [[2.0, 1.0, 0.0]])
+
+
+def test_programs_of_the_last_signatures_are_kept() -> None:
+    f, runs = traced(lambda x, n: x * n)
+    x = npg.array([1.0])
+    for n in range(70):
+        f(x, n)
+    f(x, 69)
+    assert len(runs) == 70
+    f(x, 0)
+    assert len(runs) == 71

@@ -39,7 +39,8 @@ def compile(  # noqa: A001 (the field's name for it)
 
     It is traced once for each signature: the structure of the arguments, shapes, dtypes and devices
     of Arrays in them, which of them require grad, and the values of everything else but floats. The
-    program is optimised forward and backward as one, and compiled by the backend.
+    program is optimised forward and backward as one, and compiled by the backend. Those of the last
+    64 signatures are kept.
 
     Inside, `backward()`, `grad` and their like, `no_grad` and writes in place work as elsewhere.
     Arrays the function closes over are read anew at each call; what is written into them, and into
@@ -86,6 +87,9 @@ def compile(  # noqa: A001 (the field's name for it)
     return Compiled(function, explain=explain)
 
 
+SIGNATURES_KEPT = 64
+
+
 class Compiled:
     """A function and the programs captured from it."""
 
@@ -116,6 +120,8 @@ class Compiled:
             if self._explain:
                 print(explained(found.recorded, found.runner))
             self._captures.setdefault(key, []).append(found)
+            while len(self._captures) > SIGNATURES_KEPT:
+                del self._captures[next(iter(self._captures))]
         return found.run(leaves)
 
 
