@@ -503,3 +503,15 @@ def test_programs_of_the_last_signatures_are_kept() -> None:
     assert len(runs) == 70
     f(x, 0)
     assert len(runs) == 71
+
+
+def test_a_number_written_over_an_array_of_no_dimensions(device: str) -> None:
+    total = npg.array(3.0, device=device)
+
+    def f(x: Array) -> Array:
+        total[...] = 0.5
+        return total + x
+
+    for compiled in (npg.compile(f), npg.compile(f)):  # the second finds the number kept
+        assert compiled(npg.array(1.0, device=device)).item() == 1.5
+        assert total.item() == 0.5

@@ -226,7 +226,7 @@ class _Trace(_modes.Tracing):
         data = x._data  # first: an outdated view learns here whether it is deferred
         if x._type.eager is None or data.order > self._order:
             return
-        if all(x is not number for number in x._type.scalars.values()):  # which are kept for all
+        if all(data is not number._data for number in x._type.scalars.values()):  # kept for all
             settle([x])
 
     def is_outside(self, node: Node) -> bool:
