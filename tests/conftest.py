@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,6 +32,16 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile(os.environ.get("NUMPYGRAD_HYPOTHESIS_PROFILE", "ci"))
+
+
+_COMPILED_KEPT = 2000
+_count = itertools.count(1)
+
+
+def pytest_runtest_teardown() -> None:
+    """Let JAX forget what it compiled, now and then: a whole run would keep some gigabytes."""
+    if next(_count) % _COMPILED_KEPT == 0 and "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(params=DEVICES)
