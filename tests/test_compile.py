@@ -515,3 +515,25 @@ def test_a_number_written_over_an_array_of_no_dimensions(device: str) -> None:
     for compiled in (npg.compile(f), npg.compile(f)):  # the second finds the number kept
         assert compiled(npg.array(1.0, device=device)).item() == 1.5
         assert total.item() == 0.5
+
+
+def test_an_argument_that_comes_to_share_memory_with_what_is_written(device: str) -> None:
+    total = npg.array([1.0, 2.0, 3.0], device=device)
+
+    @npg.compile
+    def f(x: Array) -> None:
+        x += 1.0
+        total[...] = total * 2.0
+
+    f(npg.array([1.0, 2.0], device=device))
+    with pytest.raises(CaptureError, match="view"):
+        f(total[1:])
+    np.testing.assert_array_equal(total.numpy(), [2.0, 4.0, 6.0])
+
+    @npg.compile
+    def g(x: Array) -> Array:
+        total[...] = total * 2.0
+        return x + total
+
+    g(npg.array([1.0, 2.0, 3.0], device=device))
+    np.testing.assert_array_equal(g(total).numpy(), [16.0, 32.0, 48.0])

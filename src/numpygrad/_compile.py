@@ -21,7 +21,7 @@ from numpygrad._lazy.program import Program, Runner
 from numpygrad._lazy.realize import capture, program_of, runner_of
 from numpygrad._node import RELEASED, Node, leaf, tick
 from numpygrad._op import Op
-from numpygrad._storage import storage_of
+from numpygrad._storage import Detached, View, storage_of
 from numpygrad._transforms import leaves_of, rebuilt
 from numpygrad._views import VIEW_FROM_OUTSIDE, overwrite, protect_readers
 from numpygrad.errors import CaptureError, DerivativeError
@@ -375,7 +375,22 @@ class _Capture:
         for known in self.leaves:
             if (known.node(leaves).grad is None) != (known.before is None):
                 return False
-        return True
+        return not self.writes or not self._crosses(leaves)
+
+    def _crosses(self, leaves: Sequence[Any]) -> bool:
+        """Whether an array that is written shares memory with another, as arguments may newly do."""
+        outside = {id(x) for x, *_ in self.guards}
+        arguments = [x for x in leaves if isinstance(x, Array)]
+        if not any(isinstance(x._alias, (View, Detached)) or id(x) in outside for x in arguments):
+            return False
+        written = {place for place, _ in self.writes}
+        places = written | {place for _, kind, place, _ in self.gaps if kind == "array"}
+        by_memory: dict[int, list[_Place]] = {}
+        for place in places:
+            x = place.find(leaves)
+            memory = x if x._alias is None else x._alias.storage
+            by_memory.setdefault(id(memory), []).append(place)
+        return any(len(own) > 1 and not written.isdisjoint(own) for own in by_memory.values())
 
     def run(self, leaves: Sequence[Any]) -> Any:
         """Run the program on the arguments, and do to arrays outside what the function does."""
