@@ -36,7 +36,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Run 20,000 programs that write in place, others each time: `-- -k pytorch` for a part."""
+    """Run 20,000 programs that write in place, others each time, half of them lazily too.
+
+    `-- -k pytorch` for a part.
+    """
     session.install("-e", ".[jax,test]", PEERS[0])
     count = {"NUMPYGRAD_MUTATION_PROGRAMS": "20000"}
     session.run("pytest", "-n0", "-s", "tests/test_mutation.py", *session.posargs, env=count)

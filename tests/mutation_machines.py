@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class Machine:
 
     def run(self, s: Statement) -> None:
         """Run one statement."""
-        with self.mode(s.quiet):
+        with self.mode(s):
             found = self.result(s, *(self.arrays[i] for i in s.operands))
         if s.out >= 0:
             self.arrays[s.out] = found
@@ -59,6 +59,8 @@ class Machine:
             self.update_at(operands[0], s.param, s.name, self.value(s.source, operands))
         elif s.kind == "backward":
             self.backward(s.operands[0], retain=s.name == "retain")
+        elif s.kind == "realize":
+            self.realize(operands[0])
         return None
 
     def value(self, source: Any, operands: Any) -> Any:
@@ -69,8 +71,11 @@ class Machine:
             return self.step(source.array)
         return operands[1] if source.kind == "array" else self.op("sum", operands[1])
 
-    def mode(self, quiet: bool) -> contextlib.AbstractContextManager[Any]:
+    def mode(self, s: Statement) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
+
+    def realize(self, x: Any) -> None:
+        pass
 
     create: Call
     view: Call
@@ -158,14 +163,29 @@ class Ndarrays(Machine):
 
 
 class Arrays(Machine):
-    """numpygrad on a device."""
+    """numpygrad on a device: `eager`, `lazy`, or `mixed`, as each statement says."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, execution: str = "eager") -> None:
         super().__init__()
         self.device = device
+        self.execution = execution
 
-    def mode(self, quiet: bool) -> contextlib.AbstractContextManager[Any]:
-        return npg.no_grad() if quiet else contextlib.nullcontext()
+    def __str__(self) -> str:
+        return f"{self.execution} on {self.device}"
+
+    @contextlib.contextmanager
+    def mode(self, s: Statement) -> Iterator[None]:
+        with npg.no_grad() if s.quiet else contextlib.nullcontext(), self.executing(s):
+            yield
+
+    def executing(self, s: Statement) -> contextlib.AbstractContextManager[Any]:
+        """The mode that a statement is run in."""
+        is_lazy = self.execution == "lazy" or (self.execution == "mixed" and s.lazy)
+        return npg.lazy() if is_lazy else contextlib.nullcontext()
+
+    def realize(self, x: npg.Array) -> None:
+        assert x.realize() is x
+        assert x.values is not None
 
     def create(self, values: np.ndarray, *, leaf: bool, number: int) -> npg.Array:
         return npg.array(values, requires_grad=leaf, device=self.device)
@@ -227,6 +247,22 @@ class Arrays(Machine):
         terms = [npg.sum(self.arrays[i] * weights(i, self.arrays[i].shape)) for i in numbers]
         return functools.reduce(operator.add, terms)
 
+    def gradients(self, numbers: Iterable[int]) -> dict[int, Any]:
+        """What is in the gradients of some arrays, which lose them; of those that have one."""
+        found = {}
+        for i in numbers:
+            if self.arrays[i].grad is not None:
+                found[i] = self.arrays[i].grad
+            self.arrays[i].grad = None
+        return found
+
+    def along(self, gradients: dict[int, npg.Array]) -> npg.Array:
+        """The derivative along the direction of the replay."""
+        total = npg.asarray(0.0, device=self.device)
+        for g in gradients.values():
+            total = total + npg.sum(npg.reshape(g, (-1,)) * weights(5, (g.size,)))
+        return total
+
     def compare_gradients(self, expected: dict[int, np.ndarray | None]) -> None:
         """The leaves that are alive have these gradients."""
         for i, gradient in expected.items():
@@ -245,8 +281,8 @@ class Tensors(Machine):
         self.torch = torch
         self.gradients: dict[int, np.ndarray | None] = {}
 
-    def mode(self, quiet: bool) -> contextlib.AbstractContextManager[Any]:
-        mode: contextlib.AbstractContextManager[Any] = self.torch.set_grad_enabled(not quiet)
+    def mode(self, s: Statement) -> contextlib.AbstractContextManager[Any]:
+        mode: contextlib.AbstractContextManager[Any] = self.torch.set_grad_enabled(not s.quiet)
         return mode
 
     def create(self, values: np.ndarray, *, leaf: bool, number: int) -> Any:

@@ -38,6 +38,7 @@ class Row(NamedTuple):
     third: int
     fourth: int
     mode: int
+    lazy: bool = False
 
 
 class Source(NamedTuple):
@@ -58,6 +59,7 @@ class Statement(NamedTuple):
     param: Any = None
     source: Source | None = None
     quiet: bool = False
+    lazy: bool = False
 
 
 UNARY: dict[str, tuple[Callable[[Any], bool], Call]] = {
@@ -193,7 +195,7 @@ def views(shape: tuple[int, ...]) -> list[tuple[str, Any]]:
         found += [("permute_dims", tuple(range(ndim))[::-1]), ("flip", -1)]
         found += [("diagonal", 0), ("diagonal", 1)]
     if ndim > 2:
-        found += [("permute_dims", (1, 2, 0))]
+        found += [("permute_dims", (*range(1, ndim), 0))]
     if ndim:
         found += [("flip", 0)]
     if ones := tuple(i for i, n in enumerate(shape) if n == 1):
@@ -236,7 +238,7 @@ KINDS = (
     *("update at",) * 4,
     *("gather", "gather", "at", "masked", "sort", "fill", "leaf", "constant"),
     *("detach", "detach", "track", "track"),
-    *("backward", "backward"),
+    *("backward", "backward", "realize"),
 )
 """Kinds of rows, as often as they are drawn."""
 
@@ -244,7 +246,8 @@ KINDS = (
 def rows() -> st.SearchStrategy[list[Row]]:
     """Programs before they are read."""
     number = st.integers(0, 40)
-    row = st.builds(Row, st.sampled_from(KINDS), number, number, number, number, st.integers(0, 12))
+    numbers = (number, number, number, number, st.integers(0, 12))
+    row = st.builds(Row, st.sampled_from(KINDS), *numbers, st.booleans())
     return st.lists(row, min_size=4, max_size=16)
 
 
@@ -269,6 +272,10 @@ class Reader:
 
     def read(self, row: Row) -> Statement | None:
         """The statement that a row means here, if any."""
+        found = self._read(row)
+        return None if found is None else found._replace(lazy=row.lazy)
+
+    def _read(self, row: Row) -> Statement | None:
         kind = row.kind
         if kind in ("leaf", "constant"):
             return self._create(row)
@@ -299,6 +306,8 @@ class Reader:
         if kind == "backward":
             name = "release" if row.mode == 5 else "retain"
             return Statement("backward", -1, (x,), name) if self.replay.tracked(x) else None
+        if kind == "realize":
+            return Statement("realize", -1, (x,))
         if kind == "drop":
             return Statement("drop", -1, (x,)) if len(self.ndarrays.arrays) > 4 else None
         return self._write(row, x, quiet=row.mode > 10)
@@ -439,7 +448,8 @@ def show(statements: list[tuple[Statement, type[Exception] | None]]) -> str:
     for s, error in statements:
         body = _source_of(s)
         note = f"  # {error.__name__}" if error is not None else ""
-        lines.append(f"with npg.no_grad(): {body}{note}" if s.quiet else body + note)
+        modes = ["npg.no_grad()"] * s.quiet + ["npg.lazy()"] * s.lazy
+        lines.append((f"with {', '.join(modes)}: " if modes else "") + body + note)
     return "\n".join(lines)
 
 
@@ -466,6 +476,7 @@ def _source_of(s: Statement) -> str:
         "track": f"{x}.requires_grad_()",
         "drop": f"del {x}",
         "sort": f"{x}.sort()",
+        "realize": f"{x}.realize()",
         "backward": f"{_loss_source(x)}.backward(retain_graph={s.name == 'retain'})",
     }
     if s.kind in simple:

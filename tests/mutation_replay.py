@@ -52,12 +52,19 @@ class Storage:
 
 
 class History:
-    """What the elements of a root were computed from: lanes of shape (lanes, elements)."""
+    """What elements were computed from: lanes of shape (lanes, elements).
 
-    def __init__(self, storage: Storage, lanes: np.ndarray, state: str) -> None:
+    They are the storage's elements; but of a leaf that shows an element at several places, those
+    at `origins`, as a gradient belongs to each place.
+    """
+
+    def __init__(
+        self, storage: Storage, lanes: np.ndarray, state: str, origins: np.ndarray | None = None
+    ) -> None:
         self.storage = storage
         self.lanes = lanes
         self.state = state  # "constant", "leaf" or "computed"
+        self.origins = np.arange(lanes.shape[1]) if origins is None else origins
         storage.histories.append(self)
 
 
@@ -104,8 +111,8 @@ class Replay(Machine):
         self.shapes: dict[int, tuple[int, ...]] = {}
 
     @contextlib.contextmanager
-    def mode(self, quiet: bool) -> Iterator[None]:
-        self.quiet = quiet
+    def mode(self, s: Statement) -> Iterator[None]:
+        self.quiet = s.quiet
         yield
         self.quiet = False
 
@@ -167,28 +174,33 @@ class Replay(Machine):
         return self.arrays[number] if leaf else x
 
     def track(self, x: Replayed, number: int) -> None:
-        lanes, places = self.fixed(x.history.lanes), x.places.reshape(-1)
-        first = 1 + self.used
-        for k, place in enumerate(places):
+        known, places = x.history, x.places
+        lanes, origins = self.fixed(known.lanes), known.origins
+        if np.unique(places).size < places.size:  # each place has a gradient of its own
+            flat = places.reshape(-1)
+            lanes, origins = lanes[:, flat], origins[flat]
+            places = np.arange(flat.size).reshape(places.shape)
+        history = History(known.storage, lanes, "leaf", origins)
+        self.arrays[number] = x._replace(history=history, places=places)
+        first, flat = 1 + self.used, places.reshape(-1)
+        for k, place in enumerate(flat):
             lanes[first + k, place] += 1j * EPSILON
         if self.second:
             further = np.arange(1 + ELEMENTS, self.count)
-            lanes[further[:, None], places] += 1j * EPSILON * weights(5, places.shape)
-            for k, place in enumerate(places):
+            lanes[further[:, None], flat] += 1j * EPSILON * weights(5, flat.shape)
+            for k, place in enumerate(flat):
                 lanes[first + ELEMENTS + k, place] += STEP
                 lanes[first + 2 * ELEMENTS + k, place] -= STEP
-        self.used += places.size
-        self.leaves[number] = slice(first, first + places.size)
+        self.used += flat.size
+        self.leaves[number] = slice(first, first + flat.size)
         self.gradients[number] = None
-        self.shapes[number] = x.places.shape
-        self.arrays[number] = x._replace(history=History(x.history.storage, lanes, "leaf"))
+        self.shapes[number] = places.shape
         self.cut.discard(number)
 
     def view(self, x: Replayed, name: str, param: Any) -> Replayed:
         places = x.places
-        if name == "reshape" and not np.array_equal(
-            places.reshape(-1), places.reshape(-1)[:1] + np.arange(places.size)
-        ):
+        memory = x.history.origins[places].reshape(-1)
+        if name == "reshape" and not np.array_equal(memory, memory[:1] + np.arange(memory.size)):
             return self.new(_each(lambda a: a.reshape(param), self.read(x)))
         if name == "select":
             places = places[all_axes(param)]
@@ -211,7 +223,8 @@ class Replay(Machine):
         return self.new(Lanes(found.lanes, found.tracked and not self.quiet))
 
     def detach(self, x: Replayed) -> Replayed:
-        history = History(x.history.storage, self.fixed(x.history.lanes), "constant")
+        known = x.history
+        history = History(known.storage, self.fixed(known.lanes), "constant", known.origins)
         return x._replace(history=history)
 
     def gather(self, x: Replayed, key: Any) -> Replayed:
@@ -271,7 +284,8 @@ class Replay(Machine):
         new[places] = lanes[0].real
         for other in history.storage.histories:
             if other is not history or not recorded:
-                other.lanes = new + (other.lanes - old)  # in this order lanes that agree still do
+                moved = other.lanes - old[other.origins]
+                other.lanes = new[other.origins] + moved  # in this order lanes that agree still do
         if recorded:
             history.lanes = history.lanes.copy()
             history.lanes[:, places] = lanes

@@ -14,18 +14,18 @@ import sys
 import numpy as np
 import pytest
 from conftest import DEVICES
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from mutation_machines import Arrays, InexpressibleError, Ndarrays, Tensors, close
-from mutation_programs import WRITES, Reader, Row, Statement, rows, show, weights
+from mutation_modes import REFUSALS, Ending, attempt, compare_compiled, compare_modes, end
+from mutation_programs import BINARY, WRITES, Reader, Row, Statement, rows, show, views
 from mutation_replay import Replay
 
-import numpygrad as npg
 from numpygrad.errors import DerivativeError, GraphError, VersionError
 
-REFUSALS = (VersionError, DerivativeError, GraphError)
 PROGRAMS = int(os.environ.get("NUMPYGRAD_MUTATION_PROGRAMS", "300"))
 LONG = "NUMPYGRAD_MUTATION_PROGRAMS" in os.environ
+LAZY = [d for d in DEVICES if d in ("cpu", "jax:cpu")]
 REFUSED_AS = {
     "leaf": (VersionError,),
     "detached leaf": (VersionError, DerivativeError),
@@ -46,6 +46,7 @@ class Trial:
         self.values: list[dict[int, np.ndarray]] = []
         self.gradients: list[dict[int, np.ndarray | None]] = []
         self.endings: list[tuple[list[int], type[Exception] | None]] = []
+        self.asked: list[Ending] = []
         self.program = program
         self.outcome = ""
 
@@ -122,7 +123,8 @@ class Trial:
 
     def end(self, numbers: list[int]) -> str:
         """Backward from a loss of some arrays."""
-        error = attempt(self.arrays, numbers)
+        self.asked.append(Ending(numbers, []))
+        error = end(self.arrays, self.asked[-1]).error
         self.endings.append((numbers, error))
         self.require_reason(error)
         if error is None:
@@ -133,39 +135,45 @@ class Trial:
 
     def finish_twice(self, numbers: list[int]) -> str:
         """The gradient of the gradient along the direction of the replay."""
-        leaves = {i: self.arrays.arrays[i] for i in self.replay.leaves if i in self.arrays.arrays}
+        leaves = [i for i in self.replay.leaves if i in self.arrays.arrays]
         if len(leaves) < len(self.replay.leaves):
             return "a leaf is gone"
-        for x in leaves.values():
-            x.grad = None
+        self.asked.append(Ending(numbers, leaves))
+        ended = end(self.arrays, self.asked[-1])
+        self.require_reason(ended.error)
         loss = self.replay.loss(numbers)
-        try:
-            self.arrays.loss(numbers).backward(create_graph=True)
-            along = npg.asarray(0.0, device="cpu")
-            for i, x in leaves.items():
-                if x.grad is not None:
-                    close(x.grad.numpy(), self.replay.gradient(loss, i), f"gradient of a{i}")
-                    along = along + npg.sum(npg.reshape(x.grad, (-1,)) * weights(5, (x.size,)))
-                x.grad = None
-            if along.requires_grad:
-                along.backward()
-        except REFUSALS as error:
-            self.require_reason(type(error))
-            return f"{type(error).__name__} of the second"
-        for i, x in leaves.items():
-            found = np.zeros(x.shape) if x.grad is None else x.grad.numpy()
+        for i, g in ended.gradients.items():
+            close(g.numpy(), self.replay.gradient(loss, i), f"gradient of a{i}")
+        if ended.error is not None:
+            return f"{ended.error.__name__} of the second"
+        for i in leaves:
+            g = ended.second.get(i)
+            found = np.zeros(self.replay.shapes[i]) if g is None else g.numpy()
             close(found, self.replay.second_gradient(loss, i), f"second gradient of a{i}", 2e-4)
         return "checked twice"
+
+    def repeated(self, place: str, choice: int) -> str:
+        """How the program went in another place."""
+        how, _, device = place.rpartition(" ")
+        if place == "PyTorch":
+            return self.repeat_in_pytorch().partition(" of ")[0]
+        if how == "compiled":
+            return compare_compiled(device, self.statements, choice)
+        if how:
+            compare_modes(device, how, self.statements, self.asked, watch=self.looks(how))
+        else:
+            self.repeat(device)
+        return place
+
+    def looks(self, how: str) -> bool:
+        """Whether to look at values between statements: when all is lazy nothing is to run yet."""
+        return self.watch and how != "lazy"
 
     def repeat(self, device: str) -> None:
         """Run the same statements on another device, which does and refuses the same."""
         arrays = Arrays(device)
         for position, (s, expected) in enumerate(self.statements):
-            error = None
-            try:
-                arrays.run(s)
-            except (*REFUSALS, ValueError) as refused:
-                error = type(refused)
+            error = attempt(arrays, s)
             assert error is expected, f"{device}: {s}: {error} instead of {expected}"
             if self.shows(position) or position == len(self.statements) - 1:
                 for i, x in arrays.arrays.items():
@@ -173,7 +181,7 @@ class Trial:
             if s.kind == "backward":
                 arrays.compare_gradients(self.gradients[position])
         for position, (numbers, expected) in enumerate(self.endings, len(self.statements)):
-            error = attempt(arrays, numbers)
+            error = end(arrays, Ending(numbers, [])).error
             assert error is expected, f"{device}: {error} instead of {expected}"
             arrays.compare_gradients(self.gradients[position])
 
@@ -213,26 +221,14 @@ class Trial:
         return outcome
 
 
-def attempt(arrays: Arrays, numbers: list[int]) -> type[Exception] | None:
-    """Backward from a loss of some arrays; how it was refused, if it was."""
-    try:
-        arrays.loss(numbers).backward(retain_graph=True)
-    except REFUSALS as error:
-        return type(error)
-    return None
-
-
-def check(program: list[Row], watch: bool, second: int, *places: str) -> str:
+def check(program: list[Row], watch: bool, second: int, choice: int, *places: str) -> str:
     """How a program ended; what it was, if it went wrong."""
     trial = Trial(program, watch=watch, second=second == 6)
     with np.errstate(all="ignore"):
         try:
             trial.run()
             for place in places:
-                if place == "PyTorch":
-                    event(trial.repeat_in_pytorch().partition(" of ")[0])
-                else:
-                    trial.repeat(place)
+                event(trial.repeated(place, choice))
         except Exception as error:
             error.add_note(show(trial.statements))
             raise
@@ -240,17 +236,40 @@ def check(program: list[Row], watch: bool, second: int, *places: str) -> str:
     return trial.outcome
 
 
+STACK = list(BINARY).index("stack")
+BROADCAST = views((2, 3)).index(("broadcast_to", (2, 2, 3)))
+ROTATE = views((2, 2, 2, 3)).index(("permute_dims", (1, 2, 3, 0)))
+FOUND = [
+    # A broadcast view that becomes a leaf has a gradient for each of its elements.
+    [
+        Row("constant", 1, 0, 0, 0, 0),
+        Row("view", 0, BROADCAST, 0, 0, 0),
+        Row("track", 0, 0, 0, 0, 0),
+    ],
+    # Stacked twice, arrays have four axes.
+    [*[Row("binary", 0, STACK, 0, 0, 0)] * 2, Row("view", 0, ROTATE, 0, 0, 0)],
+]
+"""Programs that were once wrong, or wrongly thought to be."""
+
+
 def run_programs(count: int, *places: str) -> None:
     """Run so many programs; most end with a gradient that was compared, and not with an error."""
     outcomes: collections.Counter[str] = collections.Counter()
 
     @settings(max_examples=count, derandomize=not LONG)
-    @given(program=rows(), watch=st.booleans(), second=st.integers(0, 6))
-    def run(program: list[Row], watch: bool, second: int) -> None:
-        outcomes[check(program, watch, second, *places)] += 1
+    @given(
+        program=rows(),
+        watch=st.booleans(),
+        second=st.integers(0, 6),
+        choice=st.integers(0, 2**16 - 1),
+    )
+    def run(program: list[Row], watch: bool, second: int, choice: int) -> None:
+        outcomes[check(program, watch, second, choice, *places)] += 1
         if LONG and outcomes.total() % 500 == 0:
             print(*places, dict(outcomes), file=sys.stderr, flush=True)
 
+    for known in FOUND:
+        run = example(program=known, watch=True, second=0, choice=0)(run)
     run()
     checked = outcomes["checked"] + outcomes["checked twice"]
     assert checked > 0.6 * outcomes.total(), outcomes
@@ -263,6 +282,22 @@ def test_programs_that_write_have_the_right_gradient_or_raise() -> None:
 @pytest.mark.parametrize("where", [d for d in DEVICES if d != "cpu"])
 def test_programs_that_write_do_and_refuse_the_same_on_every_backend(where: str) -> None:
     run_programs(PROGRAMS // (10 if where.startswith("jax") else 2), where)
+
+
+@pytest.mark.parametrize("where", LAZY)
+def test_programs_that_write_do_and_refuse_the_same_in_lazy_mode(where: str) -> None:
+    run_programs(count(where, 2), f"lazy {where}", f"mixed {where}")
+
+
+@pytest.mark.parametrize("where", LAZY)
+def test_programs_that_write_do_the_same_compiled_or_are_refused(where: str) -> None:
+    run_programs(count(where, 20), f"compiled {where}")
+
+
+def count(where: str, part: int) -> int:
+    """How many programs to run in a mode: JAX takes a second to compile one."""
+    programs = PROGRAMS // part if LONG else 300
+    return programs // 40 if where.startswith("jax") else programs
 
 
 def test_programs_that_write_have_pytorchs_gradients() -> None:

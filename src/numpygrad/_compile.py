@@ -378,7 +378,7 @@ class _Capture:
         return not self.writes or not self._crosses(leaves)
 
     def _crosses(self, leaves: Sequence[Any]) -> bool:
-        """Whether an array that is written shares memory with another, as arguments may newly do."""
+        """Whether an array that is written shares memory with another, as an argument may."""
         outside = {id(x) for x, *_ in self.guards}
         arguments = [x for x in leaves if isinstance(x, Array)]
         if not any(isinstance(x._alias, (View, Detached)) or id(x) in outside for x in arguments):
