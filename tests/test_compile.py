@@ -537,3 +537,38 @@ def test_an_argument_that_comes_to_share_memory_with_what_is_written(device: str
 
     g(npg.array([1.0, 2.0, 3.0], device=device))
     np.testing.assert_array_equal(g(total).numpy(), [16.0, 32.0, 48.0])
+
+
+def test_an_argument_that_is_also_closed_over_is_told_from_it(device: str) -> None:
+    c, y = npg.array([1.0, 2.0], device=device), npg.array([10.0, 20.0], device=device)
+    f, runs = traced(lambda x: x + c)
+    np.testing.assert_array_equal(f(c).numpy(), [2.0, 4.0])
+    np.testing.assert_array_equal(f(y).numpy(), [11.0, 22.0])
+    assert len(runs) == 1
+    w = npg.array([1.0, 2.0], requires_grad=True, device=device)
+    other = npg.array([3.0, 4.0], requires_grad=True, device=device)
+
+    @npg.compile
+    def g(x: Array) -> None:
+        (x * x * w).sum().backward()
+
+    g(w)
+    assert w.grad is not None
+    np.testing.assert_array_equal(w.grad.numpy(), [3.0, 12.0])
+    w.grad = None
+    g(other)
+    assert other.grad is not None
+    np.testing.assert_array_equal(w.grad.numpy(), [9.0, 16.0])
+    np.testing.assert_array_equal(other.grad.numpy(), [6.0, 16.0])
+
+
+def test_hooks_of_arguments_are_applied(device: str) -> None:
+    @npg.compile
+    def f(x: Array) -> None:
+        (x * x).sum().backward()
+
+    x = npg.array([1.0, 2.0], requires_grad=True, device=device)
+    x.register_hook(lambda g: g * 10)
+    f(x)
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), [20.0, 40.0])

@@ -15,6 +15,7 @@ from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType, chosen_device, default_device
 from numpygrad._dispatch import record, settle
+from numpygrad._engine import hooks
 from numpygrad._lazy.deferred import Deferred, constant, deferred_type, next_order, weak_type
 from numpygrad._lazy.passes import explained
 from numpygrad._lazy.program import Program, Runner
@@ -116,13 +117,27 @@ class Compiled:
             if found.holds(leaves):
                 return found.run(leaves)
         with self._lock:
-            found = _captured(self._function, args, kwargs, leaves)
+            found = self._captured(args, kwargs, leaves)
             if self._explain:
                 print(explained(found.recorded, found.runner))
             self._captures.setdefault(key, []).append(found)
             while len(self._captures) > SIGNATURES_KEPT:
                 del self._captures[next(iter(self._captures))]
         return found.run(leaves)
+
+    def _captured(self, args: Any, kwargs: Any, leaves: Sequence[Any]) -> _Capture:
+        """A program for arguments like these; for these very arrays, where others would differ."""
+        try:
+            found = _captured(self._function, args, kwargs, leaves)
+            if found.holds(leaves):
+                return found
+        except _SharedError:
+            pass
+        return _captured(self._function, args, kwargs, leaves, for_these=True)
+
+
+class _SharedError(CaptureError):
+    """An array that is written to has a second name."""
 
 
 def _structure(tree: Any) -> Any:
@@ -313,7 +328,7 @@ class _Trace(_modes.Tracing):
         others = [alias.storage for alias in aliases if alias is not None]
         shared = len({id(storage) for storage in roots.values()}) < len(roots)
         if shared or any(storage in roots.values() for storage in others):
-            raise CaptureError(VIEW_FROM_OUTSIDE)
+            raise _SharedError(VIEW_FROM_OUTSIDE)
         return bool(others)
 
     def _place(self, x: Array) -> _Place:
@@ -366,16 +381,22 @@ class _Capture:
     """Arrays that are overwritten, and the output they become; -1 if the program writes there."""
     result: Any
     """What the function returns, with `_Output`s and `_Place`s for what each call puts there."""
+    these: list[tuple[int, Array]]
+    """Arguments that must be these very arrays."""
 
     def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether arrays from outside are still of the kind that was traced."""
+        if any(leaves[i] is not x for i, x in self.these):
+            return False
         for x, type_, shape, node in self.guards:
             if x._type is not type_ or x._node is not node or x._data.shape != shape:
                 return False
         for known in self.leaves:
             if (known.node(leaves).grad is None) != (known.before is None):
                 return False
-        return not self.writes or not self._crosses(leaves)
+        if len({known.node(leaves) for known in self.leaves}) < len(self.leaves):
+            return False
+        return bool(self.these) or not self.writes or not self._crosses(leaves)
 
     def _crosses(self, leaves: Sequence[Any]) -> bool:
         """Whether an array that is written shares memory with another, as an argument may."""
@@ -479,11 +500,25 @@ class _Capturing(_modes.lazy):
 
 
 def _captured(
-    function: Callable[..., Any], args: Any, kwargs: Any, leaves: Sequence[Any]
+    function: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    leaves: Sequence[Any],
+    *,
+    for_these: bool = False,
 ) -> _Capture:
-    """The program of a call, whose effects are undone."""
-    trace = _Trace(leaves)
-    placed = [trace.number(i) if type(x) is float else x for i, x in enumerate(leaves)]
+    """The program of a call, whose effects are undone.
+
+    The function is given stand-ins for its arguments, since it may close over the same arrays.
+    `for_these`, it is given the arrays themselves, and the program is for them alone.
+    """
+    stand_ins: dict[int, Array] = {}
+    given = [
+        stand_ins.setdefault(id(x), _stand_in(x)) if isinstance(x, Array) and not for_these else x
+        for x in leaves
+    ]
+    trace = _Trace([] if for_these else given)
+    placed = [trace.number(i) if type(x) is float else x for i, x in enumerate(given)]
     args, kwargs = rebuilt((args, kwargs), placed)
     with _Capturing(trace):
         try:
@@ -542,7 +577,25 @@ def _captured(
         gradients=gradients,
         writes=writes,
         result=rebuilt(result, items),
+        these=[(i, x) for i, x in enumerate(leaves) if isinstance(x, Array)] if for_these else [],
     )
+
+
+def _stand_in(x: Array) -> Array:
+    """What the function is given for an argument: it may close over the same array, as another."""
+    out = wrap(x._data, x._type)
+    out._alias = x._alias
+    node = x._node
+    if node is not None and node.op is None:
+        out._node = leaf(node.type, node.shape)
+        out._node.grad = node.grad
+        if node in hooks:
+            hooks[out._node] = hooks[node]
+    else:
+        out._node = node
+    if x.label is not None:
+        out._label = x.label
+    return out
 
 
 def _as_gradient(grad: Array | None, output: Callable[[Deferred], int]) -> Any:

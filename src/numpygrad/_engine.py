@@ -444,7 +444,7 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
     owned = own_gradients(totals, seed, recorded=create_graph)
     if _modes.deferring and not _modes.tracing():
         settle([y, *owned.values()])
-    if _hooks:
+    if hooks:
         owned = {node: _hooked(node, gradient) for node, gradient in owned.items()}
     tracing = _modes.tracing()
     with _accumulating:
@@ -455,7 +455,8 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
 
 
 Hook: TypeAlias = "Callable[[Array], Array | None]"
-_hooks: WeakKeyDictionary[Node, dict[object, Hook]] = WeakKeyDictionary()
+hooks: WeakKeyDictionary[Node, dict[object, Hook]] = WeakKeyDictionary()
+"""What is shown the gradient of a node."""
 
 
 class HookHandle:
@@ -468,7 +469,7 @@ class HookHandle:
         """Take the hook away; once is enough, twice no error."""
         node = self._node()
         if node is not None:
-            _hooks.get(node, {}).pop(self, None)
+            hooks.get(node, {}).pop(self, None)
 
 
 def register_hook(x: Array, hook: Hook) -> HookHandle:
@@ -477,7 +478,7 @@ def register_hook(x: Array, hook: Hook) -> HookHandle:
     if node is None:
         raise GraphError("register_hook() of an array that does not require grad")
     handle = HookHandle(node)
-    _hooks.setdefault(node, {})[handle] = hook
+    hooks.setdefault(node, {})[handle] = hook
     if node.op is not None:
         node.op = node.op.with_hooks
     return handle
@@ -512,7 +513,7 @@ def _by_hooks(node: Node, g: Any, *, recorded: bool) -> Any:
 
 
 def _hooked(node: Node, g: Array) -> Array:
-    for hook in list(_hooks.get(node, {}).values()):
+    for hook in list(hooks.get(node, {}).values()):
         found = hook(g)
         if found is None:
             continue

@@ -29,8 +29,9 @@ from numpygrad.ops.manipulation import broadcast_to, reshape, undo
 from numpygrad.typing import Key, RawArray
 
 VIEW_FROM_OUTSIDE = (
-    "a compiled function writes to an array and uses a view of it that was made outside: pass the "
-    "array alone, and make the view inside"
+    "a compiled function writes to an array, or differentiates with respect to it, and is given or "
+    "uses it, or a view of it that was made outside, a second time: pass the array alone, and make "
+    "the view inside"
 )
 
 
