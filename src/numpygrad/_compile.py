@@ -175,13 +175,24 @@ def _hashable(x: Any) -> Any:
     return x
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Place:
     """Where an array is found at each call: among the arguments, or where it was at tracing."""
 
     argument: int
     """Its position, or -1."""
     array: Any
+
+    def __eq__(self, other: object) -> bool:
+        # By identity: arrays compare by element.
+        return (
+            isinstance(other, _Place)
+            and self.argument == other.argument
+            and self.array is other.array
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.argument, id(self.array)))
 
     def find(self, leaves: Sequence[Any]) -> Any:
         return self.array if self.argument < 0 else leaves[self.argument]
