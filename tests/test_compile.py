@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -572,3 +573,16 @@ def test_hooks_of_arguments_are_applied(device: str) -> None:
     f(x)
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad.numpy(), [20.0, 40.0])
+
+
+def test_programs_keep_no_array_of_the_trace(device: str) -> None:
+    (w,) = arrays(device, (3,), requires_grad=True)
+    w.grad = npg.zeros(3, device=device)
+    before = weakref.ref(w.grad)
+
+    @npg.compile
+    def f() -> None:
+        (w * w).sum().backward()
+
+    f()
+    assert before() is None

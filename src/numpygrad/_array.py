@@ -318,7 +318,7 @@ class Array:
         """
         if self._type.eager is not None:
             numpygrad._dispatch.settle([self])
-        elif _modes.unusual and (tracing := _modes.tracing()) is not None:
+        elif (tracing := _modes.tracing()) is not None:
             tracing.require_values([self], "the values of an array")
         if isinstance(self._data, np.generic):  # a 0-d result of NumPy, given memory once asked for
             self._data = np.asarray(self._data)
@@ -392,8 +392,8 @@ class Array:
         node = self._node
         if node is None or (node.op is not None and not node.op.hooked):
             return None
-        if _modes.unusual and (tracing := _modes.tracing()) is not None:
-            tracing.saw(node)
+        if _modes.capturing:
+            _modes.saw(node)
         return getattr(node, "grad", None)
 
     @grad.setter
@@ -415,8 +415,8 @@ class Array:
                 f"a gradient has its array's shape, dtype and device: {self.shape} {self._type}, "
                 f"not {grad.shape} {grad._type}"
             )
-        if _modes.unusual and (tracing := _modes.tracing()) is not None:
-            tracing.saw(self._node)
+        if _modes.capturing:
+            _modes.saw(self._node)
         self._node.grad = grad
 
     # Operators

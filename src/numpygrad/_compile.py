@@ -195,7 +195,13 @@ class _Place:
         return hash((self.argument, id(self.array)))
 
     def find(self, leaves: Sequence[Any]) -> Any:
+        """What is there: an array, or a node whose array is not known."""
         return self.array if self.argument < 0 else leaves[self.argument]
+
+    def node(self, leaves: Sequence[Any]) -> Node:
+        """The node of what is there."""
+        found = self.find(leaves)
+        return found if type(found) is Node else found._node
 
 
 @dataclass
@@ -207,10 +213,6 @@ class _Leaf:
     before: Array | None
     """Its gradient when the trace met it first."""
     after: Any = None
-
-    def node(self, leaves: Sequence[Any]) -> Node:
-        found = self.place.find(leaves)
-        return found if type(found) is Node else found._node
 
 
 class _Trace(_modes.Tracing):
@@ -236,7 +238,7 @@ class _Trace(_modes.Tracing):
         found = self._known.get(id(x))
         if found is not None:
             return found
-        place = self._place(x)
+        place = self.place(x)
         kind = "array"
         for known in self.leaves.values():
             if known.before is x:
@@ -289,7 +291,7 @@ class _Trace(_modes.Tracing):
         deferred = self.captured(x)
         storage = storage_of(x)
         state = (storage.written, storage.version, len(storage.log))
-        self.written.append(_Written(x, self._place(x), x._data, x._type, x._node, state, deferred))
+        self.written.append(_Written(x, self.place(x), x._data, x._type, x._node, state, deferred))
         x._data, x._type = deferred, deferred.type
 
     def require_values(self, arrays: Sequence[Any], why: str) -> None:
@@ -342,7 +344,8 @@ class _Trace(_modes.Tracing):
             raise _SharedError(VIEW_FROM_OUTSIDE)
         return bool(others)
 
-    def _place(self, x: Array) -> _Place:
+    def place(self, x: Array) -> _Place:
+        """Where an array made outside is found."""
         position = self._arguments.get(id(x), -1)
         return _Place(position, None if position >= 0 else x)
 
@@ -385,8 +388,9 @@ class _Capture:
     """The inputs that each call fills in: number, kind, place and type."""
     guards: list[tuple[Array, ArrayType, Shape, Node | None]]
     """Arrays from outside, as they were."""
-    leaves: list[_Leaf]
-    gradients: list[tuple[_Leaf, Any]]
+    leaves: list[tuple[_Place, bool]]
+    """Leaves whose gradient is read or set, and whether they had one."""
+    gradients: list[tuple[_Place, Any]]
     """Leaves that get another gradient: the number of an output, an Array or `None`."""
     writes: list[tuple[_Place, int]]
     """Arrays that are overwritten, and the output they become; -1 if the program writes there."""
@@ -402,10 +406,11 @@ class _Capture:
         for x, type_, shape, node in self.guards:
             if x._type is not type_ or x._node is not node or x._data.shape != shape:
                 return False
-        for known in self.leaves:
-            if (known.node(leaves).grad is None) != (known.before is None):
+        nodes = [place.node(leaves) for place, _ in self.leaves]
+        for node, (_, had) in zip(nodes, self.leaves, strict=True):
+            if (node.grad is not None) is not had:
                 return False
-        if len({known.node(leaves) for known in self.leaves}) < len(self.leaves):
+        if len(set(nodes)) < len(nodes):
             return False
         return bool(self.these) or not self.writes or not self._crosses(leaves)
 
@@ -428,14 +433,14 @@ class _Capture:
         """Run the program on the arguments, and do to arrays outside what the function does."""
         inputs = self.inputs.copy()
         for number, kind, place, type_ in self.gaps:
-            inputs[number] = _value(kind, place.find(leaves), type_)
+            inputs[number] = _value(kind, place, leaves, type_)
         for place, _ in self.writes:
             protect_readers(place.find(leaves))
         outputs = self.runner(inputs)
         for place, position in self.writes:
             overwrite(place.find(leaves), outputs[position] if position >= 0 else None)
-        for known, after in self.gradients:
-            node = known.node(leaves)
+        for place, after in self.gradients:
+            node = place.node(leaves)
             type_ = node.type.eager or node.type
             node.grad = wrap(outputs[after], type_) if type(after) is int else after
         found = [
@@ -449,14 +454,14 @@ class _Capture:
         return rebuilt(self.result, found)
 
 
-def _value(kind: str, found: Any, type_: ArrayType) -> Any:
+def _value(kind: str, place: _Place, leaves: Sequence[Any], type_: ArrayType) -> Any:
     """What a place holds, as an input of a program."""
-    if kind == "array":
-        return found.data if isinstance(found._data, np.generic) else found._data
+    if kind == "grad":
+        return place.node(leaves).grad._data  # type: ignore[union-attr]  # it has one, or it is traced anew
+    found = place.find(leaves)
     if kind == "number":
         return type_.xp.asarray(found, dtype=type_.raw_dtype, device=type_.device.raw)
-    node: Any = found if type(found) is Node else found._node
-    return node.grad._data
+    return found.data if isinstance(found._data, np.generic) else found._data
 
 
 class _Output:
@@ -492,24 +497,6 @@ def _refused(g: Any) -> Any:
 _COMPILED = Op("linear", compiled, (_refused,), dtype="own")
 
 
-class _Capturing(_modes.lazy):
-    """The context in which a function is traced."""
-
-    def __init__(self, trace: _Trace) -> None:
-        super().__init__()
-        self._trace = trace
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        _modes.count_capturing(1)
-        self._token = _modes.set_tracing(self._trace)
-
-    def __exit__(self, *error: Any) -> None:
-        self._token.var.reset(self._token)
-        _modes.count_capturing(-1)
-        super().__exit__(*error)
-
-
 def _captured(
     function: Callable[..., Any],
     args: Any,
@@ -531,7 +518,7 @@ def _captured(
     trace = _Trace([] if for_these else given)
     placed = [trace.number(i) if type(x) is float else x for i, x in enumerate(given)]
     args, kwargs = rebuilt((args, kwargs), placed)
-    with _Capturing(trace):
+    with _modes.capture(trace):
         try:
             result = function(*args, **kwargs)
             for x in leaves_of(result):
@@ -547,7 +534,7 @@ def _captured(
 
     items = [_as_result(trace, x, output) for x in leaves_of(result)]
     gradients = [
-        (known, _as_gradient(known.after, output))
+        (known.place, _as_gradient(known.after, output))
         for known in trace.leaves.values()
         if known.after is not known.before
     ]
@@ -584,7 +571,7 @@ def _captured(
         inputs=inputs,
         gaps=gaps,
         guards=trace.guards,
-        leaves=[*trace.leaves.values()],
+        leaves=[(known.place, known.before is not None) for known in trace.leaves.values()],
         gradients=gradients,
         writes=writes,
         result=rebuilt(result, items),
@@ -621,11 +608,7 @@ def _as_result(trace: _Trace, x: Any, output: Callable[[Deferred], int]) -> Any:
     if not isinstance(x, Array):
         return x
     if x._type.eager is None:
-        return trace._place(x)
+        return trace.place(x)
     node = x._node
-    tracked = node is not None and node.input1 is not RELEASED if _has_op(node) else False
+    tracked = node is not None and node.op is not None and node.input1 is not RELEASED
     return _Output(output(x._data), x._type.eager, tracked=tracked)
-
-
-def _has_op(node: Node | None) -> bool:
-    return node is not None and node.op is not None

@@ -146,7 +146,7 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
         settle(arrays)
         type_ = arrays[0]._type
         if "key" in params:
-            params["key"] = _lifting().settled_key(params["key"])
+            params["key"] = lifting().settled_key(params["key"])
     if op.view and arrays[0]._alias is None:
         lay_out(arrays[0])
     kernel = type_.kernels.get(op)
@@ -196,7 +196,7 @@ def apply_several(function: Callable[..., Any], /, *operands: Operand, **params:
 
 def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Array:
     """The result of an op in lazy mode: its kernel's call is recorded, and made later."""
-    lift = _lifting().lift
+    lift = lifting().lift
     raw = []
     arrays: Any = operands
     type_ = None
@@ -251,29 +251,34 @@ def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Ar
 
 
 @functools.cache
-def _lifting() -> Any:
+def lifting() -> Any:
     """The module that knows of deferred arrays, imported once there are any.
 
     An import statement in a function takes 0.9 us each time, which is a third of recording an op.
     """
-    from numpygrad._lazy import lifting
+    from numpygrad._lazy import lifting as module
 
-    return lifting
+    return module
+
+
+def is_deferred(data: RawArray) -> bool:
+    """Whether a raw array has yet to be computed."""
+    return _modes.deferring and type(data) is lifting().Deferred
 
 
 def lazily(name: str, call: Callable[[], RawArray], shape: Shape, type_: ArrayType) -> Array:
     """An array that `call()` gives, once it is wanted."""
-    from numpygrad._lazy.deferred import Kernel, call_of, deferred_type
+    from numpygrad._lazy.deferred import call_of
 
     _modes.expect_deferred()
-    type_ = deferred_type(type_)
-    return wrap(call_of(Kernel(name, call), shape, type_), type_)
+    data = call_of(name, call, shape, type_)
+    return wrap(data, data.type)
 
 
 def settle(arrays: Sequence[Array]) -> None:
     """Compute those of the arrays that are deferred, by one program."""
     if any(x._type.eager is not None for x in arrays):
-        _lifting().settle(*arrays)
+        lifting().settle(*arrays)
 
 
 def in_mode(x: Array) -> Array:
@@ -285,7 +290,7 @@ def in_mode(x: Array) -> Array:
         return x
     if x._type.eager is not None and not _modes.capturing:
         return x
-    data = _lifting().lift(x)
+    data = lifting().lift(x)
     out = wrap(data, data.type)
     out._node = x._node
     return out
@@ -420,7 +425,7 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
             dtype = np.asarray(x).dtype if common is None else promote_scalar(common, type(x))  # type: ignore[arg-type]  # a class is hashable
             type_ = device.type(dtype)
             if _modes.unusual and _modes.is_lazy():
-                type_ = _lifting().deferred_type(type_)
+                type_ = lifting().deferred_type(type_)
             arrays.append(_scalar_operand(x, dtype, type_))
         elif isinstance(x, (np.ndarray, np.generic)):
             type_ = device.type(as_dtype(x.dtype))

@@ -15,7 +15,7 @@ import numpy as np
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType
-from numpygrad._dispatch import convert, from_numpy, settle
+from numpygrad._dispatch import convert, from_numpy, is_deferred, lifting, settle
 from numpygrad._kernels import device_of, sum_to
 from numpygrad._node import RELEASED, Node, Parts
 from numpygrad._op import BY_NAME, Mode
@@ -352,18 +352,12 @@ class Sweep:
 
 def _type_in(node: Node, g: Any) -> ArrayType:
     """The type of the node's array, deferred where its cotangent is."""
-    if hasattr(g, "type") and node.type.eager is None:
-        from numpygrad._lazy.deferred import deferred_type
-
-        return deferred_type(node.type)
-    return node.type
+    return lifting().deferred_type(node.type) if is_deferred(g) else node.type
 
 
 def _lifted(type_: ArrayType, g: Any) -> Any:
     """A cotangent, or those of several outputs, as deferred arrays."""
-    from numpygrad._lazy.deferred import deferred_type
-
-    xp = deferred_type(type_).xp
+    xp = lifting().deferred_type(type_).xp
     if type(g) is Parts:
         return Parts(None if part is None else xp.lifted(part) for part in g)
     return xp.lifted(g)
@@ -427,9 +421,7 @@ def cotangents(
             watcher.before_sweep(y._node, seed)
         if recorded:
             if _modes.tracing() is not None:
-                from numpygrad._lazy.lifting import refuse_saved_outside
-
-                refuse_saved_outside(y._node, targets)
+                lifting().refuse_saved_outside(y._node, targets)
             with _modes.enable_grad():
                 return sweep.cotangents(y._node, seed)
         return sweep.cotangents(y._node, seed._data)
@@ -446,11 +438,9 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
         settle([y, *owned.values()])
     if hooks:
         owned = {node: _hooked(node, gradient) for node, gradient in owned.items()}
-    tracing = _modes.tracing()
     with _accumulating:
         for node, gradient in owned.items():
-            if tracing is not None:
-                tracing.saw(node)
+            _modes.saw(node)
             node.grad = gradient if node.grad is None else _sum(node.grad, gradient, create_graph)
 
 
@@ -573,7 +563,6 @@ def _sum(total: Array, g: Array, create_graph: bool) -> Array:
 
 def zero_grad(y: Array) -> None:
     """Set the gradient of every leaf behind `y` to zeros."""
-    tracing = _modes.tracing()
     seen: set[int] = set()
     todo = [y._node] if y._node is not None else []
     while todo:
@@ -582,8 +571,7 @@ def zero_grad(y: Array) -> None:
             continue
         seen.add(node.sequence)
         if node.op is None and node.grad is not None:
-            if tracing is not None:
-                tracing.saw(node)
+            _modes.saw(node)
             node.grad = zeros_of(node.type, node.shape)
         todo.extend(parent for parent in node.parents if parent is not None)
 

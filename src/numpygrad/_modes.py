@@ -264,16 +264,33 @@ capturing = 0
 """How many contexts of this process capture a function: while it is 0 nobody looks for one."""
 
 
-def count_capturing(change: int) -> None:
-    """Count one more context that captures a function, or one less."""
-    global capturing
-    with _lock:
-        capturing += change
+class capture(lazy):
+    """A context in which `trace` captures what is recorded."""
+
+    def __init__(self, trace: Tracing) -> None:
+        super().__init__()
+        self._trace = trace
+
+    def __enter__(self) -> None:
+        global capturing
+        super().__enter__()
+        with _lock:
+            capturing += 1
+        self._token = _tracing.set(self._trace)
+
+    def __exit__(self, *error: Any) -> None:
+        global capturing
+        _tracing.reset(self._token)
+        with _lock:
+            capturing -= 1
+        super().__exit__(*error)
 
 
-def set_tracing(trace: Tracing) -> Token[Any]:
-    """Make `trace` the one that is asked; the token takes it back."""
-    return _tracing.set(trace)
+def saw(node: Node) -> None:
+    """Tell what is being captured of a leaf before its gradient is read or set."""
+    trace = tracing()
+    if trace is not None:
+        trace.saw(node)
 
 
 def callers_line() -> str:
@@ -290,4 +307,4 @@ _PACKAGE = str(Path(__file__).parent)
 
 def tracing() -> Tracing | None:
     """What is being captured in this context."""
-    return _tracing.get() if unusual else None
+    return _tracing.get() if capturing else None

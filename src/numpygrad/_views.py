@@ -16,7 +16,7 @@ from typing import Any
 
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import as_arrays, convert, in_mode, record, settle
+from numpygrad._dispatch import as_arrays, convert, in_mode, lifting, record, settle
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE
@@ -41,9 +41,7 @@ def detach(x: Array) -> Array:
         lay_out(x)
     data, type_ = x._data, x._type
     if _modes.tracing() is not None:
-        from numpygrad._lazy.lifting import lift
-
-        data = lift(x)
+        data = lifting().lift(x)
         type_ = data.type
     out = wrap(data, type_)
     if type_.backend.mutable:
@@ -408,9 +406,7 @@ def overwrite(x: Array, data: RawArray | None) -> None:
 def protect_readers(x: Array) -> None:
     """Let programs that have yet to run keep what they are going to read of this memory."""
     if x._alias is not None and x._alias.storage.readers:
-        from numpygrad._lazy.lifting import protect
-
-        protect(x._alias.storage)
+        lifting().protect(x._alias.storage)
 
 
 def _complete(

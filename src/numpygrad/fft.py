@@ -40,6 +40,7 @@ from typing import Any, Literal, TypeAlias
 from numpygrad._array import Array, Operand
 from numpygrad._dispatch import apply_one, as_array
 from numpygrad._dtypes import DEFAULT_FLOAT, as_dtype, complex64, floating, is_kind, promote
+from numpygrad._lazy.shapes import points_along
 from numpygrad._op import linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import arange, copy, zeros
@@ -341,7 +342,7 @@ def _along(
     name = function.__name__
     x = _transformable(name, x, norm)
     axis = normalized_axis(name, axis, x.ndim)
-    points = _points(name, n, x.shape, axis, half=name in OF_HALF)
+    points = points_along(name, n, x.shape, axis, half=name in OF_HALF)
     return apply_one(function, _begun(x, (axis,)), n=points, axis=axis, norm=norm)
 
 
@@ -369,7 +370,7 @@ def _over(
             raise ShapeError(f"{name}() needs one axis or more, got shape {x.shape}, axes={axes}")
         return astype(x, promote(floating(x.dtype), complex64))
     points = tuple(
-        _points(name, n, x.shape, axis, half=name in OF_HALF and axis == over[-1])
+        points_along(name, n, x.shape, axis, half=name in OF_HALF and axis == over[-1])
         for n, axis in zip(lengths, over, strict=True)
     )
     return apply_one(function, _begun(x, over), s=points, axes=over, norm=norm)
@@ -386,18 +387,6 @@ def _transformable(name: str, x: Operand, norm: Norm) -> Array:
             "npg.real(x) for the real part"
         )
     return x
-
-
-def _points(name: str, n: int | None, shape: Shape, axis: int, *, half: bool) -> int:
-    """The number of points along an axis: as given, or as many as there are."""
-    length = shape[axis]
-    points = operator.index(n) if n is not None else 2 * (length - 1) if half else length
-    if points < 1:
-        raise ShapeError(
-            f"{name}() needs one point or more along each axis, got {points} along axis {axis} of "
-            f"shape {shape}; say how many with {'s' if name.endswith('n') else 'n'}="
-        )
-    return points
 
 
 def _begun(x: Array, axes: Sequence[int]) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._backend import ArrayType, Backend, Device, Namespace
-from numpygrad._dtypes import DType
+from numpygrad._dtypes import DEFAULT_FLOAT
 from numpygrad._kernels import DEFAULTS, is_basic
 from numpygrad._lazy.program import Aval, Value
 from numpygrad._lazy.shapes import BINARY, UNARY, infer
@@ -206,9 +206,9 @@ def _deferred(
     return out
 
 
-def call_of(kernel: Kernel, shape: Shape, type_: ArrayType) -> Deferred:
-    """What a kernel without arguments will give."""
-    return _deferred(kernel, None, (), shape, type_)
+def call_of(name: str, call: Callable[[], RawArray], shape: Shape, type_: ArrayType) -> Deferred:
+    """What a function without arguments will give, an array of the eager type `type_`."""
+    return _deferred(Kernel(name, call), None, (), shape, deferred_type(type_))
 
 
 def constant(value: RawArray, type_: ArrayType) -> Deferred:
@@ -232,7 +232,6 @@ class Hole:
 
 
 HOLE = Hole()
-_ARRAYLESS = (type(None), str, bytes, type(...), type)
 
 
 def _frozen(item: Any, arrays: list[Any]) -> Any:
@@ -316,15 +315,19 @@ class Recorder:
     As `Namespace`, it keeps what it has been asked for.
     """
 
-    def __init__(self, library: Any, family: ArrayType, extension: str = "") -> None:
+    def __init__(self, library: Any, device: Device, extension: str = "") -> None:
         self._library = library
-        self._family = family
+        self._device = device
         self._extension = extension
+
+    @functools.cached_property
+    def _family(self) -> ArrayType:
+        return _family(self._device)
 
     @functools.cached_property
     def for_complex(self) -> Recorder:
         """The namespace of complex arrays."""
-        return Recorder(self._library.for_complex, self._family)
+        return Recorder(self._library.for_complex, self._device)
 
     def __getattr__(self, name: str) -> Any:
         if name in _OWN:
@@ -334,7 +337,7 @@ class Recorder:
         else:
             found = getattr(self._library, name)
             if isinstance(found, Namespace):
-                found = Recorder(found, self._family, f"{name}.")
+                found = Recorder(found, self._device, f"{name}.")
             elif callable(found) and not isinstance(found, type) and name not in _WITHOUT_ARRAYS:
                 found = self._recording(Kernel(self._extension + name, found))
         self.__dict__[name] = found
@@ -483,14 +486,15 @@ def _avals(
     """The arguments as inference takes them: with NumPy's dtypes."""
     if isinstance(family.raw_dtype, np.dtype):
         return args, params
-    return _aval_of(args, family), {name: _aval_of(item, family) for name, item in params.items()}
+    return aval_of(args, family), {name: aval_of(item, family) for name, item in params.items()}
 
 
-def _aval_of(item: Any, family: ArrayType) -> Any:
+def aval_of(item: Any, family: ArrayType) -> Any:
+    """An argument with what is known of arrays in their place; `family` is of their device."""
     if type(item) is Deferred:
         return Aval(item.shape, item.type.dtype)
     if type(item) is tuple or type(item) is list:
-        return type(item)(_aval_of(part, family) for part in item)
+        return type(item)(aval_of(part, family) for part in item)
     if hasattr(item, "shape") and hasattr(item, "dtype"):
         return Aval(item.shape, family.of(item).dtype)
     return item
@@ -549,11 +553,9 @@ def weak_type(device: Device) -> ArrayType:
 def _family(device: Device) -> ArrayType:
     """The deferred type of a device and float64, which knows those of other dtypes."""
     eager = device.backend
-    dtype: DType = np.dtype("float64")
-    siblings: dict[Any, ArrayType] = {}
 
     def load() -> Namespace:
-        return Recorder(eager.xp, siblings[dtype])  # type: ignore[return-value]  # it acts as one
+        return Recorder(eager.xp, device)  # type: ignore[return-value]  # it acts as one
 
     def to_numpy(data: Any) -> np.ndarray[Any, Any]:
         from numpygrad._lazy.realize import values_of
@@ -561,7 +563,7 @@ def _family(device: Device) -> ArrayType:
         return eager.to_numpy(*values_of([data]))
 
     def assign(data: Any, key: Any, value: Any) -> Any:
-        return siblings[dtype].xp.put(data, value, key=key)
+        return backend.xp.put(data, value, key=key)
 
     backend: Backend = replace(
         eager,
@@ -575,6 +577,6 @@ def _family(device: Device) -> ArrayType:
         add_at=None,
         fast={},
     )
-    found = siblings[dtype] = ArrayType.__new__(ArrayType)
-    found.__init__(device, dtype, siblings, backend)  # type: ignore[misc]  # its namespace needs it
+    siblings: dict[Any, ArrayType] = {}
+    found = siblings[DEFAULT_FLOAT] = ArrayType(device, DEFAULT_FLOAT, siblings, backend)
     return found

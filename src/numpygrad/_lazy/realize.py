@@ -104,7 +104,7 @@ def compute(wanted: Iterable[Deferred]) -> None:
         with _lock:
             if _computed_directly(device, roots):
                 continue
-            captured = capture(device, roots, keep=None)
+            captured = capture(device, roots, keep=True)
         inputs = [x.value if type(x) is Deferred else x for x in captured.inputs]
         results = _runner(captured)(inputs)
         with _lock:
@@ -147,10 +147,10 @@ def _set_value(x: Deferred, value: RawArray) -> None:
     x.arrays, x.form, x.kernel = (), None, None
 
 
-def capture(device: Device, roots: Sequence[Deferred], *, keep: bool | None) -> Captured:
+def capture(device: Device, roots: Sequence[Deferred], *, keep: bool) -> Captured:
     """The program of all that `roots` need; first comes what they are, in their order.
 
-    With `keep`, what somebody else holds follows; with `None`, if anything was computed before.
+    With `keep`, what will be wanted again follows.
     """
     calls = _calls_behind(roots)
     inputs: list[Any] = []
@@ -173,8 +173,8 @@ def capture(device: Device, roots: Sequence[Deferred], *, keep: bool | None) -> 
             numbers[id(root)] = len(inputs)
             inputs.append(root)
     outputs = [numbers[id(root)] for root in roots]
-    if keep is not False:
-        outputs += [~i for i in _also_wanted(calls, keep) if ~i not in outputs]
+    if keep:
+        outputs += [~i for i in _also_wanted(calls) if ~i not in outputs]
     key += [(x.shape, x.dtype) for x in inputs]
     key += outputs
     return Captured(device, inputs, calls, outputs, tuple(key), reads)
@@ -192,14 +192,14 @@ def _calls_behind(roots: Sequence[Deferred]) -> list[Deferred]:
     return sorted(found.values(), key=attrgetter("order"))
 
 
-def _also_wanted(calls: list[Deferred], keep: bool | None) -> list[int]:
+def _also_wanted(calls: list[Deferred]) -> list[int]:
     """Positions of calls that will be wanted again.
 
-    They are those that run once, whatever happens; and if something is computed a second time, or
-    with `keep`, those that somebody holds.
+    They are those that run once, whatever happens; and if something is computed a second time,
+    those that somebody holds.
     """
     wanted = [i for i, call in enumerate(calls) if call.kernel.name in RUNS_EACH]  # type: ignore[union-attr]  # pending
-    if not (any(call.ran for call in calls) if keep is None else keep):
+    if not any(call.ran for call in calls):
         return wanted
     uses = Counter(id(x) for call in calls for x in call.arrays)
     return wanted + [i for i, count in _references(calls) if count > uses[id(calls[i])]]

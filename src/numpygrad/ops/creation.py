@@ -20,7 +20,7 @@ from numpygrad._backend import (
     installed_backends,
     numpy_dtype,
 )
-from numpygrad._dispatch import apply_one, convert, from_numpy, in_mode, lazily, record
+from numpygrad._dispatch import apply_one, convert, from_numpy, in_mode, is_deferred, lazily, record
 from numpygrad._dtypes import DEFAULT_COMPLEX, DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
 from numpygrad._modes import is_grad_enabled
 from numpygrad._op import TABLE, linear
@@ -210,7 +210,7 @@ def _send_back(g: Any, x_type: ArrayType) -> Any:
     """A cotangent, on the device that the transferred array came from."""
     if isinstance(g, Array):
         return transfer(g, x_type.device)
-    if hasattr(g, "value"):  # deferred: its program ends here, and that of the other device begins
+    if is_deferred(g):  # its program ends here, and that of the other device begins
         if g.type.device is x_type.device:
             return g
         g = g.type.backend.to_numpy(g)

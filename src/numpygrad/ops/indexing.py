@@ -12,7 +12,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, new
-from numpygrad._dispatch import apply, apply_one, as_array, in_mode, promoted
+from numpygrad._dispatch import apply, apply_one, as_array, in_mode, is_deferred, promoted
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import TABLE, linear
@@ -253,8 +253,15 @@ def _axes_taken(key: Any) -> int:
 
 def region_shape(x: Array, key: Any) -> Shape:
     """The shape of `x[key]`, without reading any element."""
-    stand_in = np.broadcast_to(np.zeros((), dtype=bool), x.shape)
     parts = key if isinstance(key, tuple) else (key,)
+    if any(map(is_deferred, parts)):
+        from numpygrad._lazy.deferred import aval_of
+        from numpygrad._lazy.shapes import region
+
+        found = region(x.shape, aval_of(parts, x._type))
+        if found is not None:
+            return found
+    stand_in = np.broadcast_to(np.zeros((), dtype=bool), x.shape)
     to_numpy = x._type.backend.to_numpy
     host = tuple(to_numpy(k) if hasattr(k, "dtype") else k for k in parts)
     shape: Shape = stand_in[host].shape

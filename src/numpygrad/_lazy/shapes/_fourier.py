@@ -28,7 +28,7 @@ OF_HALF = frozenset({"irfft", "hfft", "irfftn"})
 """Transforms of such a half, whose results are real."""
 
 
-def _points(name: str, n: int | None, shape: Shape, axis: int, *, half: bool) -> int:
+def points_along(name: str, n: int | None, shape: Shape, axis: int, *, half: bool) -> int:
     """The number of points along an axis: as given, or as many as there are."""
     length = shape[axis]
     points = operator.index(n) if n is not None else 2 * (length - 1) if half else length
@@ -45,7 +45,7 @@ def _transformed(name: str, x: Any, lengths: Sequence[int | None], axes: Sequenc
     found = list(x.shape)
     for n, axis in zip(lengths, axes, strict=True):
         half = axis == last and name in OF_HALF
-        points = _points(name, n, x.shape, axis, half=half)
+        points = points_along(name, n, x.shape, axis, half=half)
         found[axis] = points // 2 + 1 if axis == last and name in TO_HALF else points
     dtype = floating(x.dtype)
     return aval(tuple(found), real_of(dtype) if name in OF_HALF else complex_of(dtype))
