@@ -575,6 +575,21 @@ def test_hooks_of_arguments_are_applied(device: str) -> None:
     np.testing.assert_array_equal(x.grad.numpy(), [20.0, 40.0])
 
 
+def test_writes_at_positions_do_not_need_them_before(device: str) -> None:
+    def f(x: Array, indices: Array) -> Array:
+        y = x * 1
+        y[indices] = 7.0
+        y[indices] += x[indices]
+        return y
+
+    x, indices = npg.array([1.0, 2.0, 3.0], device=device), npg.array([0, 2], device=device)
+    np.testing.assert_array_equal(npg.compile(f)(x, indices).numpy(), [8.0, 2.0, 10.0])
+    with npg.lazy():
+        moved = indices - 1
+        f(x, moved)
+    assert moved.values is None
+
+
 def test_programs_keep_no_array_of_the_trace(device: str) -> None:
     (w,) = arrays(device, (3,), requires_grad=True)
     w.grad = npg.zeros(3, device=device)
