@@ -17,7 +17,7 @@ LAYERS = {
     0: {"errors", "typing"},
     1: {
         *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
-        *("_diagram", "_lazy", "_special_values", "_storage"),
+        *("_diagram", "_lazy", "_special_values", "_storage", "_tree"),
     },
     2: {"_array"},
     3: {"_dispatch"},

@@ -44,6 +44,7 @@ from numpygrad._transforms import grad as grad
 from numpygrad._transforms import jvp as jvp
 from numpygrad._transforms import value_and_grad as value_and_grad
 from numpygrad._transforms import vjp as vjp
+from numpygrad._tree import register_pytree_node as register_pytree_node
 from numpygrad._views import increment_version as increment_version
 from numpygrad.ops.aliases import cumprod as cumprod
 from numpygrad.ops.aliases import cumsum as cumsum

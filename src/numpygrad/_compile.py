@@ -23,7 +23,7 @@ from numpygrad._lazy.realize import capture, program_of, runner_of
 from numpygrad._node import RELEASED, Node, leaf, tick
 from numpygrad._op import Op
 from numpygrad._storage import Detached, View, storage_of
-from numpygrad._transforms import leaves_of, rebuilt
+from numpygrad._tree import leaves_of, rebuilt, structure_of
 from numpygrad._views import VIEW_FROM_OUTSIDE, overwrite, protect_readers
 from numpygrad.errors import CaptureError, DerivativeError
 from numpygrad.ops.creation import asarray
@@ -111,7 +111,7 @@ class Compiled:
         leaves = [asarray(x) if isinstance(x, np.ndarray) else x for x in given]
         if _modes.deferring:
             settle([x for x in leaves if isinstance(x, Array)])
-        key = (_structure((args, kwargs)), _signature(leaves))
+        key = (structure_of((args, kwargs)), _signature(leaves))
         captures = self._captures.get(key, ())
         for found in captures:
             if found.holds(leaves):
@@ -138,15 +138,6 @@ class Compiled:
 
 class _SharedError(CaptureError):
     """An array that is written to has a second name."""
-
-
-def _structure(tree: Any) -> Any:
-    """The nesting of a tree, hashable."""
-    if isinstance(tree, dict):
-        return (dict, *[(name, _structure(item)) for name, item in tree.items()])
-    if isinstance(tree, (list, tuple)):
-        return (type(tree), *map(_structure, tree))
-    return tree is None
 
 
 def _signature(leaves: Sequence[Any]) -> tuple[Any, ...]:
@@ -395,7 +386,9 @@ class _Capture:
     writes: list[tuple[_Place, int]]
     """Arrays that are overwritten, and the output they become; -1 if the program writes there."""
     result: Any
-    """What the function returns, with `_Output`s and `_Place`s for what each call puts there."""
+    """The structure of what the function returns."""
+    items: list[Any]
+    """What is in it: for what each call puts there, an `_Output` or a `_Place`."""
     these: list[tuple[int, Array]]
     """Arguments that must be these very arrays."""
 
@@ -449,7 +442,7 @@ class _Capture:
             else item.find(leaves)
             if type(item) is _Place
             else item
-            for item in leaves_of(self.result)
+            for item in self.items
         ]
         return rebuilt(self.result, found)
 
@@ -574,7 +567,8 @@ def _captured(
         leaves=[(known.place, known.before is not None) for known in trace.leaves.values()],
         gradients=gradients,
         writes=writes,
-        result=rebuilt(result, items),
+        result=rebuilt(result, range(len(items))),
+        items=items,
         these=[(i, x) for i, x in enumerate(leaves) if isinstance(x, Array)] if for_these else [],
     )
 

@@ -1,14 +1,14 @@
 """Derivatives of functions: `grad`, `value_and_grad`, `vjp`, `jvp`.
 
-Arguments and results may be nested lists, tuples and dicts of Arrays. Each call makes its own nodes
+Arguments and results may be nested structures of Arrays: see `_tree`. Each call makes its own nodes
 for the arguments it differentiates, so nested calls do not confuse each other.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,36 +19,9 @@ from numpygrad._engine import cotangents, own_gradients, seed_for, zeros_of
 from numpygrad._forward import nodes_behind, tangents_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME
+from numpygrad._tree import Tree, leaves_of, rebuilt
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
-
-Tree: TypeAlias = Any
-"""An Array, or nested lists, tuples and dicts of them."""
-
-
-def leaves_of(tree: Tree) -> list[Any]:
-    """What a tree holds, in order: the items of lists and tuples, the values of dicts."""
-    if isinstance(tree, dict):
-        return [leaf for value in tree.values() for leaf in leaves_of(value)]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for item in tree for leaf in leaves_of(item)]
-    return [] if tree is None else [tree]
-
-
-def rebuilt(tree: Tree, leaves: Sequence[Any]) -> Tree:
-    """The tree with other leaves."""
-    return _built(tree, iter(leaves))
-
-
-def _built(tree: Tree, rest: Iterator[Any]) -> Tree:
-    # No function inside of another: one that calls itself is a cycle, which would keep the leaves
-    # alive until the garbage collector runs.
-    if isinstance(tree, dict):
-        return type(tree)((key, _built(value, rest)) for key, value in tree.items())
-    if isinstance(tree, (list, tuple)):
-        parts = [_built(part, rest) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return None if tree is None else next(rest)
 
 
 def _as_array(x: Any) -> Array:
@@ -56,7 +29,10 @@ def _as_array(x: Any) -> Array:
         return x
     if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
         return asarray(float(x) if isinstance(x, int) else x)
-    raise TypeError(f"derivatives are taken with respect to Arrays, not {type(x).__name__}")
+    raise TypeError(
+        f"derivatives are taken with respect to Arrays and numbers, not {type(x).__name__}; "
+        'a field of a dataclass that holds none is marked with metadata={"static": True}'
+    )
 
 
 def _inputs(tree: Tree) -> list[Array]:

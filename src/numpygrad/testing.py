@@ -14,7 +14,8 @@ from numpygrad import _backend, _modes
 from numpygrad._array import Array
 from numpygrad._node import RELEASED, Node
 from numpygrad._samples import REAL_ONLY, Sample, samples
-from numpygrad._transforms import jvp, leaves_of, rebuilt, vjp
+from numpygrad._transforms import jvp, vjp
+from numpygrad._tree import leaves_of, rebuilt
 from numpygrad.errors import VersionError
 
 __all__ = ["REAL_ONLY", "Sample", "check_backend", "check_grads", "guard_saved", "samples"]
