@@ -18,6 +18,7 @@ GROUPS = {
     "runge_kutta": "runge_kutta",
     "writes": "writes",
     "lazy": "lazy",
+    "derivatives": "derivatives",
     "long_chain": "long_chain",
     "memory": "memory",
     "import": "import_time",

@@ -190,6 +190,24 @@ def test_arrays_made_inside_are_made_at_each_call(device: str) -> None:
     np.testing.assert_array_equal(f(npg.array(5.0, device=device)).numpy(), [0.0, 5.0, 10.0])
 
 
+@pytest.mark.parametrize("make", [npg.zeros, npg.ones, npg.empty, lambda n: npg.arange(1.0 * n)])
+def test_arrays_made_inside_begin_anew_at_each_call(make: Any, device: str) -> None:
+    @npg.compile
+    def f(x: Array) -> Array:
+        out = make(3)
+        if make is npg.empty:
+            out[:] = 0.0
+        out[0] += x
+        return out
+
+    x = npg.array(1.0, device=device)
+    first, second = f(x), f(x)
+    assert first is not second
+    assert (
+        first[0].item() == second[0].item() == (make(1)[0].item() if make != npg.empty else 0) + 1
+    )
+
+
 def test_results_share_memory_with_nothing(device: str) -> None:
     x = npg.array([1.0, 2.0], device=device)
     f = npg.compile(lambda x: (x * 2, npg.reshape(x, (2, 1)), x[:1]))
@@ -601,3 +619,27 @@ def test_programs_keep_no_array_of_the_trace(device: str) -> None:
 
     f()
     assert before() is None
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["captured", "refused"])
+def test_what_is_kept_of_a_trace_has_no_value(device: str, fails: bool) -> None:
+    kept: list[Array] = []
+    outside = npg.array([5.0, 6.0], device=device)
+
+    @npg.compile
+    def f(x: Array, speed: float) -> Array:
+        kept.extend([x * speed, x.sum() * 1.0, outside * 1.0, speed])  # type: ignore[list-item]  # it stands for a float
+        return x * float(x[0]) if fails else x * 2.0
+
+    x = npg.array([1.0, 2.0], device=device)
+    if fails:
+        with pytest.raises(CaptureError):
+            f(x, 3.0)
+    else:
+        f(x, 3.0)
+    for leaked in kept:
+        with pytest.raises(CaptureError, match="was kept"):
+            str(leaked)
+        with pytest.raises(CaptureError, match="was kept"):
+            npg.exp(leaked + 1.0).numpy()
+    np.testing.assert_array_equal((outside * x).numpy(), [5.0, 12.0])

@@ -509,6 +509,31 @@ def test_a_gradient_has_its_inputs_dtype_and_shape(device: str, dtype: str) -> N
     np.testing.assert_allclose(x.grad.numpy(), [[50.0, 100.0]], rtol=1e-6)
 
 
+# Functions that write to their arguments
+
+
+def test_a_function_that_writes_to_its_argument_is_differentiated_as_it_computes(
+    device: str,
+) -> None:
+    def function(x: npg.Array) -> npg.Array:
+        x *= 2.0
+        x[0] = 5.0
+        return x * x
+
+    x = npg.array([1.0, 2.0])
+    total = lambda x: npg.sum(function(x))  # noqa: E731
+    ones = npg.array([1.0, 1.0])
+    assert npg.grad(total)(x).tolist() == [0.0, 16.0]
+    assert npg.vjp(function, x)[1](ones)[0].tolist() == [0.0, 16.0]
+    assert npg.jvp(function, (x,), (ones,))[1].tolist() == [0.0, 16.0]
+    assert npg.jvp(npg.grad(total), (x,), (ones,))[1].tolist() == [0.0, 8.0]
+    assert npg.grad(lambda x: npg.sum(npg.grad(total)(x)))(x).tolist() == [0.0, 8.0]
+    assert npg.compile(npg.grad(total))(x).tolist() == [0.0, 16.0]
+    with npg.lazy():
+        assert npg.grad(total)(x).tolist() == [0.0, 16.0]
+    assert x.tolist() == [1.0, 2.0]
+
+
 # Complex numbers
 
 

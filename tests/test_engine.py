@@ -1099,3 +1099,18 @@ def test_hessians_by_any_two_modes_agree(modes: tuple[str, str], device: str) ->
     expected = [(npg.jvp(npg.grad(f), (x,), (e,))[1]).tolist() for e in basis]
     np.testing.assert_allclose(rows, expected, rtol=1e-10)
     np.testing.assert_allclose(rows, np.transpose(rows), rtol=1e-10)
+
+
+def test_backward_of_a_complex_scalar_needs_a_cotangent(device: str) -> None:
+    z = npg.array(1 + 2j, requires_grad=True, device=device)
+    with pytest.raises(DTypeError, match=r"complex128, needs grad=.*npg\.real"):
+        (z * z).backward()
+    (z * z).backward(npg.array(1 + 0j, device=device))
+    assert z.grad.item() == 2 - 4j
+
+
+def test_derivatives_inside_of_constants_leave_no_graph(device: str) -> None:
+    one = npg.array(1.0, device=device)
+    slope = npg.grad(lambda a: npg.grad(lambda x: x * x * a)(one))
+    found = slope(npg.array(2.0, device=device))
+    assert (found.item(), found.requires_grad) == (2.0, False)

@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "numpygrad"
 BACKENDS = ROOT / "backends"
 
 LAYERS = {
-    0: {"errors", "typing"},
+    0: {"_progress", "errors", "typing"},
     1: {
         *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
         *("_diagram", "_lazy", "_special_values", "_storage", "_tree"),
@@ -26,10 +26,12 @@ LAYERS = {
     6: {"ops"},
     7: {
         *("_linalg_rules", "linalg", "fft", "_generator", "random"),
-        *("_compile", "_drawing", "_forward", "_transforms", "_views"),
+        *("_batching", "_compile", "_drawing", "_forward", "_jacobians", "_transforms", "_views"),
+        *("_custom", "_linearize"),
+        *("_equations", "_flat", "_objective", "optimize"),
     },
     8: {"", "_info"},
-    9: {"_samples", "testing"},
+    9: {"_checking", "_samples", "testing"},
 }
 """The parts of numpygrad by layer; the empty name is the namespace itself."""
 

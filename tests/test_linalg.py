@@ -253,6 +253,15 @@ def test_rebuilding_from_eigenvalues_that_are_zero_is_refused_not_wrong() -> Non
         y.backward()
 
 
+def test_an_element_of_a_rebuilt_identity_is_refused_not_wrong(device: str) -> None:
+    x = leaf(np.eye(3), device)
+    w, v = npg.linalg.eigh(x)
+    u, s, vh = npg.linalg.svd(x)
+    for element in (((v * w) @ v.mT)[0, 1], ((u * s) @ vh)[0, 1]):
+        with pytest.raises(DerivativeError, match="cannot be told"):
+            element.backward()
+
+
 def test_forward_mode_refuses_vectors_that_turn_and_gives_values() -> None:
     x = npg.asarray(np.eye(3))
     t = npg.asarray(WEIGHTS[:3, :3])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import numpygrad as npg
+from numpygrad._checking.mixed_modes import Chain, mixed_derivatives
 from numpygrad._op import BY_NAME, Op
 from numpygrad.errors import VersionError
 from numpygrad.testing import REAL_ONLY, Sample, check_grads, samples
@@ -16,12 +19,22 @@ SMALL = [s for s in SAMPLES if all(n > 0 for shape in s.shapes for n in shape)]
 COMPLEX = [s for s in SMALL if s.op.name not in REAL_ONLY]
 COMPILED = list({s.op.name: s for s in reversed(SMALL) if "mask" not in s.label}.values())
 """A sample of each op; JAX cannot compile what a mask selects, as its shape is in its values."""
+SMOOTH = [s for s in SMALL if s.op.kind == "elementwise"]
+CASES = [
+    pytest.param(sample, dtype, id=f"{sample}-{dtype}")
+    for group, dtype in ((SMALL, "float64"), (COMPLEX, "complex128"))
+    for sample in group
+]
 UNARY_FLOAT = [op for op in BY_NAME.values() if op.kind == "elementwise" and len(op.arrays) == 1]
 
 
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
+    return require(request.param)
+
+
+def require(name: str) -> str:
+    """The device, if its backend is installed."""
     try:
         npg.zeros(1, device=name)
     except npg.errors.BackendError as error:
@@ -59,9 +72,57 @@ def test_value_is_that_of_numpy(sample: Sample, dtype: str, device: str) -> None
     assert found.shape == expected.shape
 
 
+def derivatives(sample: Sample, device: str, dtype: str, order: int) -> list[dict[Chain, float]]:
+    """For each order a derivative along random directions: the same number by each mix of modes."""
+    orders = mixed_derivatives(sample.call, sample.operands(dtype), order=order, device=device)
+    return [
+        {chain: below.along(chain[0], below.weights, t) for chain, below in mixes.items()}
+        for t, mixes in orders
+    ]
+
+
+def assert_agree(found: list[dict[Chain, float]], expected: list[dict[Chain, float]]) -> None:
+    """Every mode's numbers are, to 1e-10, the first ones expected for that order."""
+    for ours, theirs in zip(found, expected, strict=True):
+        reference = next(iter(theirs.values()))
+        for chain, number in ours.items():
+            assert number == pytest.approx(reference, rel=1e-10, abs=1e-10), " over ".join(chain)
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
-def test_first_derivative_in_both_modes(sample: Sample, device: str) -> None:
-    check_grads(sample.call, sample.operands(), order=1, device=device)
+def test_first_and_second_derivative_are_those_of_differences(sample: Sample) -> None:
+    check_grads(sample.call, sample.operands(), order=2)
+
+
+@pytest.mark.parametrize("sample", COMPLEX, ids=ids(COMPLEX))
+def test_derivatives_of_complex_arrays_are_those_of_differences(sample: Sample) -> None:
+    check_grads(sample.call, sample.operands("complex128"), order=2)
+
+
+@pytest.mark.parametrize(("sample", "dtype"), [case for case in CASES if case.values[0] in SMOOTH])
+def test_third_derivative_of_elementwise_ops_is_that_of_differences(
+    sample: Sample, dtype: str
+) -> None:
+    check_grads(sample.call, sample.operands(dtype), order=3)
+
+
+@pytest.mark.parametrize(("sample", "dtype"), CASES)
+def test_all_mixes_of_modes_agree_to_the_third_order(sample: Sample, dtype: str) -> None:
+    found = derivatives(sample, "cpu", dtype, 3)
+
+    assert [len(mixes) for mixes in found] == [2, 4, 8]
+    assert_agree(found, found)
+
+
+@pytest.mark.parametrize("where", [d for d in DEVICES if d != "cpu"])
+@pytest.mark.parametrize("sample", SAMPLES, ids=ids(SAMPLES))
+def test_derivatives_in_both_modes_are_those_on_numpy(sample: Sample, where: str) -> None:
+    # On JAX ops are compiled for each shape, which takes most of the time.
+    order = 2 if where != "jax:cpu:0" or sample in COMPILED else 1
+
+    found = derivatives(sample, require(where), "float64", order)
+
+    assert_agree(found, derivatives(sample, "cpu", "float64", order))
 
 
 @pytest.mark.parametrize("sample", COMPILED, ids=ids(COMPILED))
@@ -78,16 +139,6 @@ def test_gradient_can_be_compiled_by_jax(sample: Sample) -> None:
 
     for found, expected in zip(compiled, gradient(*operands), strict=True):
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize("sample", SMALL, ids=ids(SMALL))
-def test_second_derivative_in_both_modes(sample: Sample) -> None:
-    check_grads(sample.call, sample.operands(), order=2)
-
-
-@pytest.mark.parametrize("sample", COMPLEX, ids=ids(COMPLEX))
-def test_derivatives_of_complex_arrays(sample: Sample) -> None:
-    check_grads(sample.call, sample.operands("complex128"), order=2)
 
 
 @pytest.mark.parametrize("sample", COMPLEX, ids=ids(COMPLEX))
@@ -208,6 +259,26 @@ def test_a_wrong_rule_is_found() -> None:
     # a write leaves of a cotangent is zeroed by the engine itself, but when that is recorded.
     expected = {("conj", 0), ("imag", 0), ("real", 0), ("copysign", 1), ("cast", 0), ("put", 0)}
     assert set(unnoticed) <= expected
+
+
+def test_a_wrong_forward_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ops with one of their own; the others' forward mode is made of what reverse mode uses."""
+    names = set()
+    for sample in SMALL:
+        if sample.op.jvp is None:
+            continue
+        right = sample.op.forward
+
+        def wrong(node: Any, t: Any, right: Any = right) -> Any:
+            pushed = right(node, t)
+            return tuple(1.5 * x for x in pushed) if sample.op.outputs else 1.5 * pushed  # noqa: B023
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sample.op, "_forward", wrong)
+            (mixes,) = derivatives(sample, "cpu", "float64", 1)
+        if mixes[("forward",)] != pytest.approx(mixes[("reverse",)], rel=1e-10, abs=1e-10):
+            names.add(sample.op.name)
+    assert names == {op.name for op in BY_NAME.values() if op.jvp is not None}
 
 
 class _wrong:

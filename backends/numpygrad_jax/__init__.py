@@ -113,6 +113,12 @@ def _execute(program: Program) -> Runner:
     return execute(program)
 
 
+def _host_call(function: Any, avals: Any, arrays: Any) -> Any:
+    from numpygrad_jax._kernels import host_call
+
+    return host_call(function, avals, arrays)
+
+
 backend = Backend(
     name="jax",
     install="pip install 'numpygrad[jax]'",
@@ -129,5 +135,6 @@ backend = Backend(
     owned=lambda data: True,
     scope=_scope,
     executor=_execute,
+    host_call=_host_call,
     random_source=_random_source,
 )

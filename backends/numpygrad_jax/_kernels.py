@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -296,6 +296,24 @@ def _of_complex(name: str) -> Callable[[Raw], Raw]:
 
 
 _REDUCTION = ("axis", "keepdims")
+
+
+def host_call(
+    function: Callable[..., Any], avals: Callable[[], Sequence[Any]], arrays: Sequence[Raw]
+) -> Any:
+    """A function of NumPy arrays; where values are being traced, called when they are there."""
+    if not [x for x in arrays if isinstance(x, jax.core.Tracer)]:
+        found = function(*[np.asarray(x) for x in arrays])
+        return tuple(map(jnp.asarray, found)) if isinstance(found, tuple) else jnp.asarray(found)
+    results = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals()]
+
+    def call(*values: Any) -> Any:
+        found = function(*map(np.asarray, values))
+        return list(found) if isinstance(found, tuple) else [found]
+
+    called = jax.pure_callback(call, results, *arrays)
+    return called[0] if len(called) == 1 else tuple(called)
+
 
 KERNELS: dict[str, Callable[..., Raw]] = {
     "add_at": add_at,

@@ -42,6 +42,7 @@ from numpygrad._modes import mode as mode
 from numpygrad._modes import no_grad as no_grad
 from numpygrad._transforms import grad as grad
 from numpygrad._transforms import jvp as jvp
+from numpygrad._transforms import stop_gradient as stop_gradient
 from numpygrad._transforms import value_and_grad as value_and_grad
 from numpygrad._transforms import vjp as vjp
 from numpygrad._tree import register_pytree_node as register_pytree_node
@@ -198,13 +199,50 @@ from numpygrad.ops.utility import diff as diff
 
 if _typing.TYPE_CHECKING:
     from numpygrad import fft as fft
+    from numpygrad import optimize as optimize
     from numpygrad import random as random
+    from numpygrad._batching import vmap as vmap
     from numpygrad._compile import compile as compile
+    from numpygrad._custom.checkpoint import checkpoint as checkpoint
+    from numpygrad._custom.jvp import custom_jvp as custom_jvp
+    from numpygrad._custom.op import custom_op as custom_op
+    from numpygrad._custom.vjp import custom_vjp as custom_vjp
     from numpygrad._drawing import visualize as visualize
+    from numpygrad._equations.implicit import fixed_point as fixed_point
+    from numpygrad._equations.implicit import root as root
+    from numpygrad._equations.odeint import odeint as odeint
+    from numpygrad._jacobians import divergence as divergence
+    from numpygrad._jacobians import elementwise_grad as elementwise_grad
+    from numpygrad._jacobians import gvp as gvp
+    from numpygrad._jacobians import hessian as hessian
+    from numpygrad._jacobians import hvp as hvp
+    from numpygrad._jacobians import jacobian as jacobian
+    from numpygrad._jacobians import laplacian as laplacian
     from numpygrad._lazy.realize import lazy_stats as lazy_stats
+    from numpygrad._linearize import linearize as linearize
 
-_MODULES = ("fft", "random")
-_HOMES = {"compile": "_compile", "lazy_stats": "_lazy.realize", "visualize": "_drawing"}
+_MODULES = ("fft", "optimize", "random")
+_HOMES = {
+    "checkpoint": "_custom.checkpoint",
+    "compile": "_compile",
+    "custom_jvp": "_custom.jvp",
+    "custom_op": "_custom.op",
+    "custom_vjp": "_custom.vjp",
+    "divergence": "_jacobians",
+    "elementwise_grad": "_jacobians",
+    "fixed_point": "_equations.implicit",
+    "gvp": "_jacobians",
+    "hessian": "_jacobians",
+    "hvp": "_jacobians",
+    "jacobian": "_jacobians",
+    "laplacian": "_jacobians",
+    "lazy_stats": "_lazy.realize",
+    "linearize": "_linearize",
+    "odeint": "_equations.odeint",
+    "root": "_equations.implicit",
+    "visualize": "_drawing",
+    "vmap": "_batching",
+}
 
 
 def __getattr__(name: str) -> _typing.Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from numpygrad import _modes
@@ -12,6 +12,9 @@ from numpygrad._kernels import sum_to
 from numpygrad._node import RELEASED, Node, Parts
 from numpygrad._op import Mode
 from numpygrad.errors import AnomalyError, VersionError
+
+if TYPE_CHECKING:
+    from numpygrad._storage import Storage
 
 OUTSIDE = "code outside of detect_anomaly()"
 
@@ -59,7 +62,7 @@ class detect_anomaly(_modes.Watching):
         """Note where in the caller's code an op was recorded."""
         self._places[node] = _modes.callers_line()
 
-    def written(self, stamp: int) -> None:
+    def written(self, stamp: int, storage: Storage) -> None:
         """Note where in the caller's code a write was made."""
         self._writes[stamp] = _modes.callers_line()
 

@@ -181,6 +181,10 @@ class Backend:
     they take raw arrays and 0-d values, and give the standard's result."""
     executor: Executor = interpreter
     """Makes of a `Program`, recorded in lazy mode, what runs it; see `numpygrad._lazy.program`."""
+    host_call: Callable[[Callable[..., Any], Callable[[], Any], Sequence[Any]], Any] | None = None
+    """Calls a function of NumPy arrays with the values of raw ones, for a raw result or a tuple of
+    them; the second argument gives shapes and dtypes of the results, where arrays are being traced
+    and it is called later. `None` if arrays always have values."""
     random_source: Callable[[np.random.SeedSequence, Any], RandomSource] | None = None
     """Random numbers of a seed on a device, the library's own; `None` if NumPy shall draw them on
     the host, from where they are moved."""

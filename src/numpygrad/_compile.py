@@ -16,7 +16,14 @@ from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType, chosen_device, default_device
 from numpygrad._dispatch import record, settle
 from numpygrad._engine import hooks
-from numpygrad._lazy.deferred import Deferred, constant, deferred_type, next_order, weak_type
+from numpygrad._lazy.deferred import (
+    Deferred,
+    Kernel,
+    constant,
+    deferred_type,
+    next_order,
+    weak_type,
+)
 from numpygrad._lazy.passes import explained
 from numpygrad._lazy.program import Program, Runner
 from numpygrad._lazy.realize import capture, program_of, runner_of
@@ -225,7 +232,10 @@ class _Trace(_modes.Tracing):
         }
 
     def captured(self, x: Array) -> Deferred:
-        """What stands for an array made outside."""
+        """What stands for an array: its own deferred value, or if it was made outside an input."""
+        self.settle_outside(x)
+        if x._type.eager is not None:
+            return x._data  # type: ignore[no-any-return]  # it is, as its type is
         found = self._known.get(id(x))
         if found is not None:
             return found
@@ -251,6 +261,16 @@ class _Trace(_modes.Tracing):
     def is_outside(self, node: Node) -> bool:
         """Whether a node was recorded outside."""
         return node.sequence < self._sequence
+
+    def require_own(self, node: Node) -> None:
+        """Refuse to read what a node saved that was recorded outside."""
+        if self.is_outside(node):
+            name = node.op.name if node.op else "a leaf"
+            self.require_values((), f"what {name}() saved outside")
+
+    def saved_outside(self, node: Node, output: Any) -> Any:
+        """Refuse to read an output that a node saved outside."""
+        self.require_own(node)
 
     def number(self, position: int) -> Array:
         """What stands for a Python float among the arguments."""
@@ -325,6 +345,11 @@ class _Trace(_modes.Tracing):
                 "its history would be lost. Return the array instead"
             )
 
+    def end(self) -> None:
+        """Have what was kept of the trace raise when its values are wanted."""
+        for made, _, _ in self.inputs.values():
+            made.kernel, made.value, made.ran = Kernel("deferred", _gone), None, False
+
     def shares_memory(self) -> bool:
         """Whether one of the arrays that are written may come to be an alias of another input."""
         roots = {id(written.array): storage_of(written.array) for written in self.written}
@@ -365,6 +390,13 @@ class _Written:
 
 _NOTHING = np.empty((), np.int8)
 """What inputs hold while a function is traced: nobody may look."""
+
+
+def _gone() -> Any:
+    raise CaptureError(
+        "an array that a compiled function made while compile() captured it was kept, and has no "
+        "value: later calls run the program, not the function's body. Return the array instead"
+    )
 
 
 @dataclass
@@ -511,14 +543,22 @@ def _captured(
     trace = _Trace([] if for_these else given)
     placed = [trace.number(i) if type(x) is float else x for i, x in enumerate(given)]
     args, kwargs = rebuilt((args, kwargs), placed)
-    with _modes.capture(trace):
-        try:
-            result = function(*args, **kwargs)
-            for x in leaves_of(result):
-                if isinstance(x, Array):
-                    trace.settle_outside(x)  # outdated views too, while writes can be seen
-        finally:
-            trace.restore()
+    try:
+        with _modes.capture(trace):
+            try:
+                result = function(*args, **kwargs)
+                for x in leaves_of(result):
+                    if isinstance(x, Array):
+                        trace.settle_outside(x)  # outdated views too, while writes can be seen
+            finally:
+                trace.restore()
+        return _assembled(trace, result, leaves, for_these=for_these)
+    finally:
+        trace.end()
+
+
+def _assembled(trace: _Trace, result: Any, leaves: Sequence[Any], *, for_these: bool) -> _Capture:
+    """What was traced, as a program, with the places of its inputs and outputs."""
     roots: list[Deferred] = []
 
     def output(x: Deferred) -> int:

@@ -171,6 +171,9 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     out._node = None
     if tracked and op.differentiable and (not _modes.unusual or _modes.is_grad_enabled()):
         record(op, out, arrays, params)
+    elif tracked and _modes.unusual and not op.differentiable:
+        for watcher in _modes.watching():
+            watcher.unrecorded(op, arrays)
     if op.view and not params.get("copy"):
         attach_view(out, arrays[0], op.function, params)
     return out
@@ -186,11 +189,15 @@ def apply_several(function: Callable[..., Any], /, *operands: Operand, **params:
     results = tuple(kernel(*[x._data for x in placed], **params))
     outputs: Any = op.outputs
     found = [wrap(data, type_.of(data)) for data in results]
-    if any(x._node is not None for x in arrays) and _modes.is_grad_enabled():
-        record(op, found[0], arrays, params, results=results)
-        joint = found[0]._node
-        if joint is not None:
-            found = parts_of(joint, results)
+    if any(x._node is not None for x in arrays):
+        if _modes.is_grad_enabled():
+            record(op, found[0], arrays, params, results=results)
+            joint = found[0]._node
+            if joint is not None:
+                found = parts_of(joint, results)
+        elif (trace := _modes.tracing()) is not None and _modes.is_stopped():
+            for x in found:
+                trace.stopped(x)
     return outputs._make(found)
 
 
@@ -240,11 +247,17 @@ def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Ar
     out._data = data
     out._type = data.type
     out._alias = out._node = None
-    if op.differentiable and _modes.is_grad_enabled():
+    if op.differentiable:
         for x in arrays:
             if x._node is not None:
-                record(op, out, arrays, params)
+                if _modes.is_grad_enabled():
+                    record(op, out, arrays, params)
+                elif _modes.capturing and _modes.is_stopped():
+                    _modes.tracing().stopped(out)  # type: ignore[union-attr]  # there is one
                 break
+    elif (watchers := _modes.watching()) and any(x._node is not None for x in arrays):
+        for watcher in watchers:
+            watcher.unrecorded(op, arrays)
     if op.view and not params.get("copy"):
         attach_view(out, arrays[0], op.function, params)
     return out

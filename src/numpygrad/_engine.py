@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import weakref
 from collections.abc import Callable, Collection, Sequence
@@ -19,7 +20,7 @@ from numpygrad._dispatch import convert, from_numpy, is_deferred, lifting, settl
 from numpygrad._kernels import device_of, sum_to
 from numpygrad._node import RELEASED, Node, Parts
 from numpygrad._op import BY_NAME, Mode
-from numpygrad.errors import GraphError, ShapeError
+from numpygrad.errors import DTypeError, GraphError, ShapeError
 from numpygrad.typing import RawArray, Shape
 
 
@@ -55,6 +56,8 @@ class State(NamedTuple):
 class Sweep:
     """One backward pass: raw arrays through the rules, or Arrays where it is itself `recorded`.
 
+    With `batched`, a cotangent stands for many, which go through the rules at once.
+
     A chain is followed without any bookkeeping; where nodes branch, a heap on the sequence number
     keeps the latest first, so that a node is visited once, its cotangent complete.
     """
@@ -65,12 +68,16 @@ class Sweep:
         recorded: bool,
         retain_graph: bool,
         targets: Collection[Node] | None = None,
+        batched: bool = False,
     ) -> None:
         self.recorded = recorded
+        self.batched = batched
         self.retain_graph = retain_graph
         self.targets = targets
         self.checkpoint: State | None = None
         """Where the first op stood that hands zeros to elements that were not used."""
+        self.guards_poles = False
+        """Whether zeros of the cotangent may meet derivatives that are infinite."""
         self.visited: list[Node] = []
         """The nodes since then, to be released at the end."""
         self.scopes = contextlib.ExitStack()
@@ -82,7 +89,9 @@ class Sweep:
         A zero that meets an infinite derivative is a NaN that should be 0: at 0, that of
         `where(x > 0, sqrt(x), 0)`. To look for it at every product costs 0.7 us each, so it is
         looked for at the end; if there is one, the sweep is repeated from where it can have come
-        from, with guarded products.
+        from, with guarded products. Where values are not known yet, what would be repeated is
+        guarded at once; of a cotangent that was given, whose zeros are few, only the products with
+        derivatives that have poles.
         """
         if root.op is None or (self.targets and root in self.targets):
             return self._found({0: [root, seed, False]}, escaped=False)
@@ -90,9 +99,17 @@ class Sweep:
             return self._swept(root, seed)
 
     def _swept(self, root: Node, seed: Any) -> Cotangents:
-        found = self._sweep(State(root, seed, {}, []), careful=False)
+        start = State(root, seed, {}, [])
+        if math.prod(root.shape) != 1:
+            if _modes.tracing() is None and root.op is not None and not root.op.is_deferred:
+                self.checkpoint = start.copy()
+            else:
+                self.guards_poles = True
+        found = self._sweep(start, careful=False)
         if self.checkpoint is not None and any(
-            (g._type.xp.has_nan(g._data) if self.recorded else node.type.xp.has_nan(g))
+            g._type.xp.has_nan(g._data)
+            if self.recorded
+            else node.type.xp.has_nan(g.array if self.batched else g)
             for node, (g, _) in found.totals.items()
         ):
             found = self._sweep(self.checkpoint, careful=True)
@@ -103,13 +120,16 @@ class Sweep:
     def _sweep(self, state: State, *, careful: bool) -> Cotangents:
         node, g, held_by, heap = state
         recorded, targets = self.recorded, self.targets
-        mode = 2 * recorded + careful
-        by_cotangent = recorded
+        by_cotangent = recorded or self.batched
+        mode = (Mode.BATCHED if self.batched else Mode.RECORDED if recorded else Mode.RAW) + careful
+        deferred = False
         floor = min(target.sequence for target in targets) if targets else 0
         escaped = False
-        release = not self.retain_graph and not careful
+        release = not self.retain_graph and not careful and self.checkpoint is None
+        guards_poles = self.guards_poles
         backend = node.type.backend
-        add = _add_arrays if recorded else backend.accumulate
+        add = _add_arrays if by_cotangent else backend.accumulate
+        in_memory = not by_cotangent
         popped, owned = None, False
         while True:
             op: Any = node.op
@@ -119,7 +139,7 @@ class Sweep:
                     "the first; pass retain_graph=True to the first backward()"
                 )
             sparse = False
-            if op.is_plain:
+            if op.is_plain and not guards_poles:
                 pulls = op.pull_sets[mode] or op.fill(mode)
             elif op.is_part:
                 if op.hooked:
@@ -136,7 +156,7 @@ class Sweep:
                 if op.is_deferred and not by_cotangent:
                     # From here on the pass is recorded as a program. Where a zero meets an infinite
                     # derivative can only be known when that runs, so products are guarded at once.
-                    by_cotangent = True
+                    by_cotangent = deferred = True
                     backend = node.type.backend
                     add = backend.accumulate
                     mode = Mode.DEFERRED + (self.checkpoint is not None)
@@ -144,19 +164,20 @@ class Sweep:
                     g = _lifted(node.type, g)
                     for entry in held_by.values():
                         entry[1], entry[2] = _lifted(entry[0].type, entry[1]), False
-                if op.masks and mode >= Mode.DEFERRED:
+                if op.masks and deferred:
                     mode = Mode.DEFERRED_CAREFUL
                     release = False  # as in a sweep that may be repeated
-                sparse = op.sparse and not recorded
+                sparse = op.sparse and in_memory
+                guarded = mode | (guards_poles and op.has_poles)
                 pulls = (
-                    op.pulls(Mode(mode), len(node.parents))
+                    op.pulls(Mode(guarded), len(node.parents))
                     if op.variadic
-                    else op.pull_sets[mode] or op.fill(mode)
+                    else op.pull_sets[guarded] or op.fill(guarded)
                 )
-                if op.masks and self.checkpoint is None and mode < Mode.DEFERRED:
+                if op.masks and self.checkpoint is None and not deferred:
                     self.checkpoint = State(node, g, held_by, heap).copy()
                     release = owned = False
-                if op.overwrites and not recorded:
+                if op.overwrites and in_memory:
                     # No name is left to the cotangent here, so that JAX may reuse its buffer.
                     handed, g = [g], None
                     owned = owned and node is popped
@@ -172,7 +193,7 @@ class Sweep:
                     node, g, owned = held_by.pop(-heappop(heap))
                     popped = node
                     continue
-                if op.name == "transfer" and not recorded:
+                if op.name == "transfer" and in_memory:
                     backend = node.parent1.type.backend
                     add = backend.accumulate
                     if backend.scope is not None:
@@ -347,7 +368,7 @@ class Sweep:
         """What is left when no node is: the leaves, or the targets and leaves that are none."""
         ends, targets = held_by.values(), self.targets
         totals = {node: (g, owned) for node, g, owned in ends if targets is None or node in targets}
-        return Cotangents(totals, escaped or len(totals) < len(ends))
+        return Cotangents(totals, escaped)
 
 
 def _type_in(node: Node, g: Any) -> ArrayType:
@@ -369,7 +390,7 @@ def _release(node: Node) -> None:
     node.input2 = node.output = None
 
 
-def _add_arrays(total: Array, g: Array, owned: bool) -> Array:
+def _add_arrays(total: Any, g: Any, owned: bool) -> Any:
     return total + g
 
 
@@ -381,6 +402,11 @@ def seed_for(y: Array, grad: Any) -> Array:
             raise ShapeError(
                 f"backward() of an array of shape {y.shape} needs grad=, a cotangent of that "
                 "shape; for the gradient of a scalar, reduce first, as in y.sum().backward()"
+            )
+        if type_.is_complex:
+            raise DTypeError(
+                f"backward() of a complex array, {type_.dtype}, needs grad=, a cotangent; for a "
+                "real loss take npg.real or npg.abs of it first"
             )
         return wrap(type_.xp.ones(y.shape, dtype=type_.raw_dtype, device=type_.device.raw), type_)
     if not isinstance(grad, Array):
@@ -434,6 +460,9 @@ def backward(y: Array, grad: Any, *, retain_graph: bool, create_graph: bool) -> 
     seed = seed_for(y, grad)
     totals, _ = cotangents(y, seed, recorded=create_graph, retain_graph=retain_graph)
     owned = own_gradients(totals, seed, recorded=create_graph)
+    if not create_graph and (trace := _modes.tracing()) is not None:
+        for gradient in owned.values():
+            trace.stopped(gradient)
     if _modes.deferring and not _modes.tracing():
         settle([y, *owned.values()])
     if hooks:
@@ -467,6 +496,8 @@ def register_hook(x: Array, hook: Hook) -> HookHandle:
     node = x._node
     if node is None:
         raise GraphError("register_hook() of an array that does not require grad")
+    if (trace := _modes.tracing()) is not None:
+        trace.refuse_hook()
     handle = HookHandle(node)
     hooks.setdefault(node, {})[handle] = hook
     if node.op is not None:
@@ -557,7 +588,7 @@ def _sum(total: Array, g: Array, create_graph: bool) -> Array:
     if create_graph:
         return total + g
     at_once = _modes.is_lazy() and not _modes.tracing()
-    with _modes.no_grad(), _modes.eager() if at_once else contextlib.nullcontext():
+    with _modes.unrecorded(), _modes.eager() if at_once else contextlib.nullcontext():
         return total + g
 
 

@@ -18,6 +18,7 @@ from numpygrad._dispatch import apply
 from numpygrad._engine import cotangents, zeros_of
 from numpygrad._node import Node, Parts, leaf
 from numpygrad._op import BY_NAME, Mode, Op
+from numpygrad._storage import check_not_stale
 from numpygrad.errors import DerivativeError
 from numpygrad.ops.creation import transfer
 from numpygrad.ops.elementwise import real
@@ -36,7 +37,7 @@ def tangents_of(
     nested = (nested or bool(outside)) and _modes.is_grad_enabled()
     ordered = sorted(nodes, key=lambda node: node.sequence)
     with contextlib.ExitStack() as scopes:
-        scopes.enter_context(_modes.enable_grad() if nested else _modes.no_grad())
+        scopes.enter_context(_modes.enable_grad() if nested else _modes.unrecorded())
         for backend in {node.type.backend for node in nodes}:
             if backend.scope is not None:
                 scopes.enter_context(backend.scope())
@@ -67,7 +68,10 @@ class Behind(NamedTuple):
     inside: set[Node]
     """Those between the seeds and the result."""
     outside: set[Node]
-    """Where the search ended elsewhere: leaves, and nodes older than the seeds."""
+    """Where the search ended elsewhere: nodes older than the seeds, or if there are none leaves.
+
+    A newer leaf was made on the way, by a derivative inside, and is nobody's else.
+    """
 
 
 def nodes_behind(roots: Sequence[Node | None], seeds: Collection[Node]) -> Behind:
@@ -80,11 +84,12 @@ def nodes_behind(roots: Sequence[Node | None], seeds: Collection[Node]) -> Behin
         node = todo.pop()
         if node in inside:
             continue
-        if node.op is None or node.sequence < floor:
+        if node.sequence < floor or (node.op is None and not seeds):
             outside.add(node)
             continue
         inside.add(node)
-        todo.extend(p for p in node.parents if p is not None and p not in seeds)
+        if node.op is not None:
+            todo.extend(p for p in node.parents if p is not None and p not in seeds)
     return Behind(inside, outside)
 
 
@@ -100,6 +105,8 @@ def _tangent(node: Node, tangents: dict[Node, Array], mode: Mode) -> Array | Non
     given = [None if p is None else tangents.get(p) for p in parents]
     if op is None or all(t is None for t in given):
         return None
+    if op.is_joint:
+        return op.pushed(node, given)  # type: ignore[attr-defined,no-any-return]  # what joint ops have
     if op.kind == "elementwise":
         return _elementwise(op, node, given, mode)
     return _linear(op, node, given) if op.kind == "linear" else _nonlinear(op, node, given)
@@ -136,13 +143,16 @@ def _linear(op: Op, node: Node, given: Sequence[Array | None]) -> Array:
         term = apply(op.function, *operands, **node.params)
         total = term if total is None else total + term
     assert total is not None  # noqa: S101 (one of them is given)
-    return total
+    return total if total.shape == node.shape else broadcast_to(total, node.shape)
 
 
 def _other(node: Node, position: int, t: Array) -> Array:
     """What the op is applied to beside a tangent: the saved factor, or zeros where it adds up."""
     saved = node.inputs[position]
     if saved is not None:
+        if saved._alias is not None:
+            names = node.op.arrays if node.op else ()
+            check_not_stale(node, names[min(position, len(names) - 1)], saved)
         return saved
     if node.op is not None and node.op.variadic:
         return zeros_of(t._type, node.shapes[position])

@@ -116,7 +116,12 @@ class Generator:
                 f"random numbers drawn inside a compiled function, at {_modes.callers_line()}: "
                 "they would be the same at each call. Draw them outside, and pass them"
             )
+        self._show()
         return self._source
+
+    def _show(self) -> None:
+        for watcher in _modes.watching() if _modes.unusual else ():
+            watcher.drawn(self)
 
     @property
     def device(self) -> Device:
@@ -132,11 +137,7 @@ class Generator:
     def state(self) -> dict[str, Any]:
         """All there is to the stream; assigned to a generator of that backend, resumes it."""
         with self._lock:
-            return {
-                "backend": self._device.backend.name,
-                "seeds": dict(self._seeds.state),
-                "source": self._source.state,
-            }
+            return self._now()
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
@@ -153,6 +154,13 @@ class Generator:
         source.state = state["source"]
         with self._lock:
             self._seeds, self._source = seeds, source
+
+    def _now(self) -> dict[str, Any]:
+        return {
+            "backend": self._device.backend.name,
+            "seeds": dict(self._seeds.state),
+            "source": self._source.state,
+        }
 
     def __repr__(self) -> str:
         key = f", spawn_key={self._seeds.spawn_key}" if self._seeds.spawn_key else ""
@@ -171,6 +179,7 @@ class Generator:
         if count < 0:
             raise ValueError(f"spawn() makes n >= 0 generators, not {count}")
         with self._lock:
+            self._show()
             children = self._seeds.spawn(count)
         return [object.__new__(Generator)._start(child, self._device) for child in children]
 

@@ -34,7 +34,7 @@ def device_of(x: RawArray) -> Any:
 def holds(condition: RawArray, *, unknown: bool = False) -> bool:
     """Whether a condition holds; `unknown` if an array that is being traced has no values."""
     try:
-        return bool(condition)
+        return bool(getattr(condition, "_data", condition))  # of an Array, what it wraps
     except TypeError:
         return unknown
 
@@ -136,6 +136,11 @@ def with_ellipsis(key: Any) -> tuple[Any, ...]:
     """The key with `...` at its end: the standard does not supply what is left out."""
     parts = key if type(key) is tuple else (key,)
     return parts if any(part is ... for part in parts) else (*parts, ...)
+
+
+def stop_gradient(xp: Any, x: RawArray) -> RawArray:
+    """`x`, in programs that are going to be differentiated: no derivative flows through."""
+    return x
 
 
 def cast(xp: Any, x: RawArray, *, dtype: Any) -> RawArray:
@@ -321,5 +326,6 @@ DEFAULTS: dict[str, Callable[..., Any]] = {
     "softmax": softmax,
     "softplus": softplus,
     "spread": spread,
+    "stop_gradient": stop_gradient,
 }
 """The extra kernels by name; each takes the namespace first."""

@@ -58,9 +58,22 @@ def _limit(xp: Any, x: Any) -> Any:
     return math.sqrt(_precision(xp, x)) * xp.max(xp.abs(x), axis=(-2, -1), keepdims=True)
 
 
-def _refuse(xp: Any, wrong: Any, message: str) -> None:
+def _unless(xp: Any, wrong: Any, message: str, x: Any) -> Any:
+    """`x`, matrices, if nothing is wrong; those that are wrong are NaN where nothing can be raised.
+
+    In a program that is captured, for JAX or by `compile`, values are not known yet.
+    """
     if holds(xp.any(wrong)):
         raise DerivativeError(message)
+    return _nan_where(xp, wrong, x)
+
+
+def _nan_where(xp: Any, wrong: Any, x: Any) -> Any:
+    """`x`, matrices, NaN where any of `wrong` is of the same matrix, if that is not known yet."""
+    if not holds(xp.any(wrong), unknown=True):
+        return x
+    axes = tuple(range(x.ndim - 2, wrong.ndim))
+    return xp.where(xp.any(wrong, axis=axes)[..., None, None], math.nan, x)
 
 
 def _inverse(xp: Any, x: Any, what: str) -> Any:
@@ -182,11 +195,8 @@ def qr_pull(xp: Any, g: Any, x_shape: Any, y: Any) -> Any:
     size = xp.abs(_diagonal_of(xp, r[..., :, :k]))
     if k:
         small = _roundoff(xp, r) * xp.max(size, axis=-1, keepdims=True)
-        _refuse(
-            xp,
-            size <= small,
-            "qr() has no derivative where the first columns are linearly dependent",
-        )
+        dependent = "qr() has no derivative where the first columns are linearly dependent"
+        gq = _unless(xp, size <= small, dependent, gq)
     square = r[..., :, :k]
     rest = None
     if n > k:
@@ -209,12 +219,8 @@ def _pull_of_complement(xp: Any, basis: Any, rest: Any, g: Any, what: str) -> An
     """
     inner = adjoint(xp, rest) @ g
     turned = inner - adjoint(xp, inner)
-    _refuse(
-        xp,
-        xp.abs(turned) > _limit(xp, g),
-        f"{what} columns: the result depends on how they were chosen to complete the basis",
-    )
-    return rest @ (adjoint(xp, g) @ basis)
+    free = f"{what} columns: the result depends on how they were chosen to complete the basis"
+    return _unless(xp, xp.abs(turned) > _limit(xp, g), free, rest @ (adjoint(xp, g) @ basis))
 
 
 def _as(xp: Any, x: Any, like: Any) -> Any:
@@ -246,10 +252,13 @@ def eigh_push(xp: Any, g: Any, y: Any) -> Any:
     e = adjoint(xp, v) @ (0.5 * (g + adjoint(xp, g))) @ v
     gap, near = _gaps(xp, y.eigenvalues, e)
     dw = _real(xp, _diagonal_of(xp, e))
+    if not e.shape[-1]:
+        return dw, v
     mixed = near & ~diagonal_mask(xp, e) & (xp.abs(e) > _limit(xp, e))
-    if e.shape[-1] and holds(xp.any(mixed)):
+    if holds(xp.any(mixed)):
         return dw, DerivativeError(_MIXED.format("eigh()"))
-    return dw, v @ xp.where(near, xp.zeros_like(e), e / _as(xp, gap, e))
+    turn = v @ xp.where(near, xp.zeros_like(e), e / _as(xp, gap, e))
+    return dw, _nan_where(xp, mixed, turn)
 
 
 _BASIS = (
@@ -289,9 +298,8 @@ def _turned(xp: Any, what: str, values: Any, g_values: Any, x: Any) -> Any:
     inner = xp.where(identity, _row(_as(xp, g_values, x)), turned)
     if not x.shape[-1]:
         return inner
-    limit = _limit(xp, x)
-    _refuse(xp, near & (xp.abs(skew) > limit), _BASIS.format(what))
-    if holds(xp.any(near & ~identity)):
+    inner = _unless(xp, near & (xp.abs(skew) > _limit(xp, x)), _BASIS.format(what), inner)
+    if holds(xp.any(near & ~identity), unknown=True):
         inner = inner + _within(xp, what, near & ~identity, g_values, x)
     return inner
 
@@ -320,11 +328,12 @@ def _within(xp: Any, what: str, near: Any, g_values: Any, x: Any) -> Any:
     unfit = total(xp.astype(xp.abs(g_values - ratio * weights) > limit, block.dtype)) > 0
     coupled = xp.any(xp.abs(even) > _limit(xp, x), axis=-1)
     zero = total(xp.abs(g_values)) <= limit
-    unknown = xp.where(uneven, unfit, coupled & ~zero)
+    # Of an element off the diagonal of an identity both are 0: it may be a projector's, or not.
+    blind = total(xp.abs(weights)) <= _limit(xp, x)[..., 0]
+    unknown = xp.where(uneven, unfit, coupled & (blind | ~zero))
     if isinstance(x, Array):  # the ratio has no derivative of its own
         unknown = unknown | uneven | coupled
-    _refuse(xp, unknown, _UNKNOWN.format(what))
-    return _as(xp, _column(ratio), even) * even
+    return _unless(xp, unknown, _UNKNOWN.format(what), _as(xp, _column(ratio), even) * even)
 
 
 def _vanishing(xp: Any, s: Any, like: Any) -> Any:
@@ -362,9 +371,10 @@ def svd_pull(xp: Any, g: Any, y: Any) -> Any:
     inner = _turned(xp, "svd()", s, gs, mu + mv)
     inner = inner + xp.where(both, xp.zeros_like(skew), 0.5 * skew / _as(xp, total, skew))
     across_u, across_v = gu - u @ mu, gv - v @ mv
-    if k and holds(xp.any(zero)):
+    if k and holds(xp.any(zero), unknown=True):
         parts = (across_u, across_v, xp.where(both, skew, xp.zeros_like(skew)))
-        _refuse_at_zero(xp, gs, zero, parts, _limit(xp, gu) + _limit(xp, gv))
+        lost = _lost_at_zero(xp, gs, zero, parts, _limit(xp, gu) + _limit(xp, gv))
+        inner = _unless(xp, lost, _ZERO, inner)
     safe = _row(_as(xp, xp.where(zero, xp.ones_like(s), s), u))
     kept = _row(~zero)
     across_u = xp.where(kept, across_u / safe, xp.zeros_like(across_u))
@@ -396,8 +406,8 @@ _ZERO = (
 )
 
 
-def _refuse_at_zero(xp: Any, gs: Any, zero: Any, parts: Any, limit: Any) -> None:
-    """Refuse what depends on vectors of values that vanish.
+def _lost_at_zero(xp: Any, gs: Any, zero: Any, parts: Any, limit: Any) -> Any:
+    """Where the result depends on vectors of values that vanish.
 
     Of a single such value of a square matrix the vectors are known up to sign or phase; of more,
     or of a matrix that is not square, a cotangent of the value may come with one of the vectors
@@ -412,7 +422,7 @@ def _refuse_at_zero(xp: Any, gs: Any, zero: Any, parts: Any, limit: Any) -> None
     for part in parts:
         if part.shape[-2]:
             lost = lost | xp.any(xp.abs(part) > limit, axis=-2)
-    _refuse(xp, zero & lost, _ZERO)
+    return zero & lost
 
 
 def svd_push(xp: Any, g: Any, y: Any) -> Any:
@@ -443,6 +453,8 @@ def svd_push(xp: Any, g: Any, y: Any) -> Any:
     kept = _row(~zero)
     du = u @ (0.5 * (even + odd)) + xp.where(kept, across_u / safe, xp.zeros_like(across_u))
     dv = v @ (0.5 * (even - odd)) + xp.where(kept, across_v / safe, xp.zeros_like(across_v))
+    if k:
+        du, dv = _nan_where(xp, mixed | lost, du), _nan_where(xp, mixed | lost, dv)
     du = _with_complement(xp, y.U, du, k)
     dv = _with_complement(xp, adjoint(xp, y.Vh), dv, k)
     return du, ds, adjoint(xp, dv)
@@ -471,7 +483,7 @@ def _by_eigenvectors(xp: Any, v: Any, moved: Any, what: str) -> Any:
         raise DerivativeError(_DEFECTIVE.format(what)) from error
     if pulled.shape[-1]:
         limit = xp.max(xp.abs(moved), axis=(-2, -1), keepdims=True) / math.sqrt(_precision(xp, v))
-        _refuse(xp, xp.abs(pulled) > limit, _DEFECTIVE.format(what))
+        pulled = _unless(xp, xp.abs(pulled) > limit, _DEFECTIVE.format(what), pulled)
     return pulled
 
 
@@ -496,10 +508,10 @@ def eig_pull(xp: Any, g: Any, x_dtype: Any, y: Any) -> Any:
     unknown = near & (xp.abs(x_turned) > _limit(xp, x))
     if isinstance(x, Array):  # the pullback is differentiated: nothing is known of its cotangents
         unknown = unknown | (near & ~identity)
-    if x.shape[-1]:
-        _refuse(xp, unknown, _BASIS.format("eig()"))
     inner = xp.where(near, xp.zeros_like(x), x_turned / xp.conj(gap))
     inner = xp.where(identity, _row(gw), inner)
+    if x.shape[-1]:
+        inner = _unless(xp, unknown, _BASIS.format("eig()"), inner)
     return _like(xp, _by_eigenvectors(xp, v, inner @ vh, "eig()"), x_dtype)
 
 

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from numpygrad._array import Array
+    from numpygrad._generator import Generator
     from numpygrad._node import Node
+    from numpygrad._op import Op
+    from numpygrad._storage import Storage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,7 +30,7 @@ path reads one global and looks no further; only the count, never a mode itself,
 """
 
 _lock = threading.Lock()
-_recording: ContextVar[bool] = ContextVar("recording", default=True)
+_recording: ContextVar[bool | None] = ContextVar("recording", default=True)
 
 
 def enter_unusual() -> None:
@@ -46,7 +49,12 @@ def leave_unusual() -> None:
 
 def is_grad_enabled() -> bool:
     """Whether ops on tracked arrays are recorded in this context."""
-    return _recording.get()
+    return bool(_recording.get())
+
+
+def is_stopped() -> bool:
+    """Whether ops are not recorded because the user said so."""
+    return _recording.get() is False
 
 
 class _Mode:
@@ -87,9 +95,9 @@ class _Mode:
 class _GradMode(_Mode):
     """Sets whether ops are recorded."""
 
-    _enabled: bool
+    _enabled: bool | None
 
-    def _enter(self) -> Token[bool]:
+    def _enter(self) -> Token[bool | None]:
         return _recording.set(self._enabled)
 
 
@@ -109,6 +117,12 @@ class no_grad(_GradMode):
     """
 
     _enabled = False
+
+
+class unrecorded(_GradMode):
+    """A context in which nothing is recorded, as what is done has another node than its steps'."""
+
+    _enabled = None
 
 
 class enable_grad(_GradMode):
@@ -136,8 +150,14 @@ class Watching(_Mode):
     def recorded(self, node: Node) -> None:
         """Look at the node of an op that was just recorded."""
 
-    def written(self, stamp: int) -> None:
-        """Look at the write that began when the clock stood at `stamp`."""
+    def unrecorded(self, op: Op, operands: Sequence[Array]) -> None:
+        """Look at an op without a derivative that was applied to tracked arrays."""
+
+    def written(self, stamp: int, storage: Storage) -> None:
+        """Look at the write into a storage that began when the clock stood at `stamp`."""
+
+    def drawn(self, generator: Generator) -> None:
+        """Look at a generator before random numbers are drawn from it."""
 
     def before_sweep(self, root: Node, seed: Array) -> None:
         """Look at the graph behind `root` before cotangents are sent through it from `seed`."""
@@ -235,8 +255,23 @@ def is_lazy() -> bool:
 class Tracing:
     """A function that is being captured: what it may not know."""
 
+    maps = False
+    """Whether it is captured to be applied to many arrays at once, and differentiated then."""
+
     def captured(self, x: Array) -> Any:
-        """What stands for an array made outside."""
+        """What stands for an array: its own deferred value, or if it was made outside an input."""
+
+    def saved_outside(self, node: Node, output: Any) -> Any:
+        """What stands for an output that a node recorded outside saved; refused if it cannot."""
+
+    def require_own(self, node: Node) -> None:
+        """Refuse to read what a node saved that was recorded outside, unless it can be."""
+
+    def stopped(self, x: Array) -> None:
+        """Let no outer derivative flow through an array whose history was not recorded."""
+
+    def refuse_hook(self) -> None:
+        """Refuse a hook that would not be called."""
 
     def settle_outside(self, x: Array) -> None:
         """Have an array that was recorded outside computed, for calls to read it anew."""
@@ -245,11 +280,19 @@ class Tracing:
         """Whether a node was recorded outside."""
         raise NotImplementedError
 
+    def flows_in(self, node: Node) -> bool:
+        """Whether a derivative taken outside flows through what has this node."""
+        raise NotImplementedError
+
     def made(self, x: Array) -> None:
         """Make an array that was just made of host data one of each call's own."""
 
     def adopt(self, x: Array, root: Array) -> None:
         """Make ready for a write into `x`, which is `root` or a view of it."""
+
+    def operand(self, x: Array, value: Any) -> Any:
+        """What is written into `x`, given what the caller writes."""
+        return value
 
     def saw(self, node: Node) -> None:
         """Note the gradient of a leaf before it is read or set."""
@@ -284,6 +327,12 @@ class capture(lazy):
         with _lock:
             capturing -= 1
         super().__exit__(*error)
+
+
+def mapping() -> Tracing | None:
+    """What is being captured in this context to be applied to many arrays at once."""
+    trace = tracing()
+    return trace if trace is not None and trace.maps else None
 
 
 def saw(node: Node) -> None:

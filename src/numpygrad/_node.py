@@ -116,6 +116,9 @@ class Parts(list[Any]):
     `None` stands for the cotangent of an output that nothing depends on.
     """
 
+    pulled: Any = None
+    """What rules that give the cotangents of all operands at once made of these."""
+
     def _rule_namespace(self) -> Any:
         return self._first()._rule_namespace()
 

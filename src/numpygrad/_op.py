@@ -64,7 +64,10 @@ class Plan(NamedTuple):
 
 
 class Mode(IntEnum):
-    """Over what rules run: raw arrays, Arrays, deferred ones; and whether 0 times inf is kept 0."""
+    """Over what rules run, and whether 0 times inf is kept 0.
+
+    That is raw arrays, Arrays, deferred ones, or a raw cotangent for each of many examples.
+    """
 
     RAW = 0
     RAW_CAREFUL = 1
@@ -72,6 +75,8 @@ class Mode(IntEnum):
     RECORDED_CAREFUL = 3
     DEFERRED = 4
     DEFERRED_CAREFUL = 5
+    BATCHED = 6
+    BATCHED_CAREFUL = 7
 
     @property
     def recorded(self) -> bool:
@@ -81,7 +86,7 @@ class Mode(IntEnum):
     @property
     def deferred(self) -> bool:
         """Whether rules run over deferred arrays, so that each step is part of a program."""
-        return self >= Mode.DEFERRED
+        return self in (Mode.DEFERRED, Mode.DEFERRED_CAREFUL)
 
     @property
     def careful(self) -> bool:
@@ -105,6 +110,9 @@ BY_NAME: dict[str, Op] = {}
 class Op:
     """One row of the table."""
 
+    is_joint = False
+    """Whether it is a `Joint` op, whose rules are those of each call of it."""
+
     __slots__ = (
         "_conjugating",
         "_deferred",
@@ -118,6 +126,7 @@ class Op:
         "dtype",
         "extension",
         "function",
+        "has_poles",
         "holomorphic",
         "hooked",
         "in_region",
@@ -159,6 +168,7 @@ class Op:
         outputs: type[NamedTuple] | None = None,
         holomorphic: bool = True,
         overwrites: bool = False,
+        operands: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
     ) -> None:
         self.kind = kind
         self.function = function
@@ -178,9 +188,12 @@ class Op:
         self.is_part = function is part
         self.hooked = False
         self._hooked: Op | None = None
-        self.arrays, self.parameters, self.variadic = _operands(function)
+        self.arrays, self.parameters, self.variadic = (
+            (*operands, False) if operands else _operands(function)
+        )
         self.in_region = "key" in self.parameters
         self.domain = (domain,) * len(self.arrays) if isinstance(domain, Domain) else tuple(domain)
+        self.has_poles = any(d is not REAL for d in self.domain)
         self._plans: dict[tuple[bool, ...], Plan] = {}
         self._pulls: dict[Mode, tuple[Pull | None, ...]] = {}
         self.differentiable = kind != "discrete"
@@ -505,7 +518,7 @@ def _short_product(op: Op, rule: Rule, reads: tuple[str, ...]) -> Pull | None:
 
 
 def _namespace(node: Node, g: Any, mode: Mode) -> Any:
-    """What rules compute in: the backend's namespace, numpygrad's, or that of deferred arrays."""
+    """What rules compute in: the backend's namespace, or that of what the cotangent is."""
     return g._rule_namespace() if mode >= Mode.RECORDED else node.type.xp
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of functions: `grad`, `value_and_grad`, `vjp`, `jvp`.
+"""Derivatives of functions: `grad`, `value_and_grad`, `vjp`, `jvp`; `stop_gradient`.
 
 Arguments and results may be nested structures of Arrays: see `_tree`. Each call makes its own nodes
 for the arguments it differentiates, so nested calls do not confuse each other.
@@ -24,7 +24,7 @@ from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
 
 
-def _as_array(x: Any) -> Array:
+def as_leaf(x: Any) -> Array:
     if isinstance(x, Array):
         return x
     if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
@@ -39,7 +39,7 @@ def _inputs(tree: Tree) -> list[Array]:
     """An array of its own node for each leaf: the same values, joined to an outer graph."""
     found = []
     for value in leaves_of(tree):
-        x = _as_array(value)
+        x = as_leaf(value)
         if not x._type.is_floating:
             raise DTypeError(
                 f"derivatives are taken with respect to floating arrays, not {x.dtype}; "
@@ -54,7 +54,18 @@ def _inputs(tree: Tree) -> list[Array]:
     return found
 
 
-def _traced(
+def _handed(x: Array) -> Array:
+    """What the function gets for an input: an array whose writes are recorded, as no leaf's are.
+
+    Example: of `x *= 2; return x.sum()` the gradient is 2. In the leaf itself the write would be an
+    optimiser's step, which changes its value and has no derivative.
+    """
+    out = wrap(x._data, x._type)
+    record(BY_NAME["positive"], out, (x,), {})
+    return out
+
+
+def traced(
     function: Callable[..., Any],
     args: Sequence[Any],
     argnums: Sequence[int],
@@ -68,40 +79,42 @@ def _traced(
             )
     with _modes.enable_grad():
         inputs = _inputs([args[i] for i in argnums])
-        rest = iter(inputs)
+        rest = map(_handed, inputs)
         replaced = list(args)
         for i in argnums:
             replaced[i] = rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])])
         return function(*replaced, **kwargs), inputs
 
 
-def _is_nested(args: Sequence[Any], argnums: Sequence[int]) -> bool:
+def is_nested(args: Sequence[Any], argnums: Sequence[int]) -> bool:
     """Whether an outer derivative flows through the arguments."""
     return _modes.is_grad_enabled() and any(
         isinstance(x, Array) and x._node is not None for i in argnums for x in leaves_of(args[i])
     )
 
 
-def _pulled(
+def pulled_by(
     y: Array, seed: Array, inputs: Sequence[Array], nested: bool
 ) -> tuple[list[Array], bool]:
     """The inputs' cotangents, recorded if an outer derivative depends on them; whether one does."""
     targets = {cast("Node", x._node) for x in inputs}
     if y._node is None:
         return [zeros_of(x._type, x.shape) for x in inputs], nested
-    found = cotangents(y, seed, recorded=nested, retain_graph=True, targets=targets)
+    # What was recorded before a function is captured is read as Arrays, which the program can name.
+    recorded = nested or ((trace := _modes.tracing()) is not None and trace.is_outside(y._node))
+    found = cotangents(y, seed, recorded=recorded, retain_graph=True, targets=targets)
     if not nested and found.escaped and _modes.is_grad_enabled():
         # The function closes over tracked arrays: its derivative depends on them too.
         found = cotangents(y, seed, recorded=True, retain_graph=True, targets=targets)
-        nested = True
-    owned = own_gradients(found.totals, seed, recorded=nested)
+        nested = recorded = True
+    owned = own_gradients(found.totals, seed, recorded=recorded)
     return [
         owned[node] if (node := cast("Node", x._node)) in owned else zeros_of(x._type, x.shape)
         for x in inputs
     ], nested
 
 
-def _detached(tree: Tree, nested: bool) -> Tree:
+def detached(tree: Tree, nested: bool) -> Tree:
     """The result, without the nodes of this call unless an outer derivative needs them."""
     if nested:
         return tree
@@ -157,8 +170,8 @@ def value_and_grad(
 
     @functools.wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
-        result, inputs = _traced(function, args, chosen, kwargs)
-        nested = _is_nested(args, chosen)
+        result, inputs = traced(function, args, chosen, kwargs)
+        nested = is_nested(args, chosen)
         y = result[0] if has_aux else result
         if not isinstance(y, Array):
             raise TypeError(
@@ -173,16 +186,16 @@ def value_and_grad(
             raise DTypeError(
                 "grad() is of real functions, this one is complex; take npg.real or npg.abs"
             )
-        gradients, outer = _pulled(y, seed_for(y, None), inputs, nested)
+        gradients, outer = pulled_by(y, seed_for(y, None), inputs, nested)
         rest = iter(gradients)
         trees = tuple(rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])]) for i in chosen)
-        value = _detached(result, outer or (has_aux and _depends_on_others(result, inputs)))
+        value = detached(result, outer or (has_aux and depends_on_others(result, inputs)))
         return value, trees[0] if isinstance(argnums, int) else trees
 
     return differentiated
 
 
-def _depends_on_others(tree: Tree, inputs: Sequence[Array]) -> bool:
+def depends_on_others(tree: Tree, inputs: Sequence[Array]) -> bool:
     """Whether a result depends on tracked arrays that are no inputs, an outer graph's."""
     if not _modes.is_grad_enabled():
         return False
@@ -217,6 +230,21 @@ def grad(
     return differentiated
 
 
+def stop_gradient(tree: Tree) -> Tree:
+    """The same values, through which no derivative flows, in reverse or in forward mode.
+
+    Of nested structures each Array, as `x.detach()` gives it; everything else as it is.
+
+    Examples
+    --------
+    >>> import numpygrad as npg
+    >>> npg.grad(lambda x: npg.stop_gradient(x) * x)(npg.array(3.0))
+    Array(3.)
+    """
+    leaves = leaves_of(tree)
+    return rebuilt(tree, [x.detach() if isinstance(x, Array) else x for x in leaves])
+
+
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., tuple[Tree, ...]]]:
     """The value of a function, and the function that takes cotangents back to its arguments.
 
@@ -238,8 +266,8 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
     (Array([ 2., 40.]),)
     """
     chosen = tuple(range(len(primals)))
-    nested = _is_nested(primals, chosen)
-    result, inputs = _traced(function, primals, chosen, {})
+    nested = is_nested(primals, chosen)
+    result, inputs = traced(function, primals, chosen, {})
     outputs = leaves_of(result)
 
     def pullback(g: Tree) -> tuple[Tree, ...]:
@@ -250,12 +278,12 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
         for y, given in zip(outputs, seeds, strict=True):
             seed = seed_for(y, given)
             tracked = nested or (_modes.is_grad_enabled() and seed._node is not None)
-            part, _ = _pulled(y, seed, inputs, tracked)
+            part, _ = pulled_by(y, seed, inputs, tracked)
             totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
         rest = iter(totals or [])
         return tuple(rebuilt(x, [next(rest) for _ in leaves_of(x)]) for x in primals)
 
-    return _detached(result, nested or _depends_on_others(result, inputs)), pullback
+    return detached(result, nested or depends_on_others(result, inputs)), pullback
 
 
 def jvp(
@@ -284,8 +312,8 @@ def jvp(
             f"jvp() needs a tangent for each primal, got {len(primals)} and {len(tangents)}"
         )
     chosen = tuple(range(len(primals)))
-    result, inputs = _traced(function, primals, chosen, {})
-    given = [_as_array(t) for t in leaves_of(list(tangents))]
+    result, inputs = traced(function, primals, chosen, {})
+    given = [as_leaf(t) for t in leaves_of(list(tangents))]
     if len(given) != len(inputs):
         raise ShapeError(
             f"jvp() needs a tangent for each array, got {len(inputs)} and {len(given)}"
@@ -295,7 +323,7 @@ def jvp(
         if t.shape != x.shape:
             raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
         seeds[cast("Node", x._node)] = t if t.dtype == x.dtype else convert(t, x.dtype)
-    nested = _is_nested(primals, chosen) or _is_nested(tangents, chosen)
+    nested = is_nested(primals, chosen) or is_nested(tangents, chosen)
     outputs = leaves_of(result)
     found, nested = tangents_of(outputs, seeds, nested=nested)
-    return _detached(result, nested), rebuilt(result, found)
+    return detached(result, nested), rebuilt(result, found)

@@ -79,6 +79,24 @@ def leaves_of(tree: Tree) -> list[Any]:
     return [tree]
 
 
+def paths_of(tree: Tree, name: str) -> list[str]:
+    """How to get at each leaf of a tree of that name, such as `tree["weights"][0]`, in order."""
+    if isinstance(tree, dict):
+        return [path for key in tree for path in paths_of(tree[key], f"{name}[{key!r}]")]
+    if isinstance(tree, (list, tuple)):
+        return [path for i, item in enumerate(tree) for path in paths_of(item, f"{name}[{i}]")]
+    if tree is None:
+        return []
+    if type(tree) in _registered:
+        children = _registered[type(tree)][0](tree)[0]
+        return [
+            p for i, child in enumerate(children) for p in paths_of(child, f"{name}[child {i}]")
+        ]
+    if _is_dataclass(tree):
+        return [p for f in _fields(tree) for p in paths_of(getattr(tree, f), f"{name}.{f}")]
+    return [name]
+
+
 def rebuilt(tree: Tree, leaves: Sequence[Any]) -> Tree:
     """The tree with other leaves."""
     return _built(tree, iter(leaves))

@@ -43,6 +43,8 @@ def detach(x: Array) -> Array:
     if _modes.tracing() is not None:
         data = lifting().lift(x)
         type_ = data.type
+        if _modes.mapping() is not None:
+            data = type_.xp.stop_gradient(data)
     out = wrap(data, type_)
     if type_.backend.mutable:
         # Memory is shared as it is; a reference to `x` would keep its whole history alive.
@@ -69,6 +71,8 @@ def refresh(x: Array) -> None:
             x._type = x._type.eager or x._type
         if op is not None:
             x._data = getattr(x._type.xp, op.name)(parent._data, **alias.params)
+        elif _modes.mapping() is not None:
+            x._data = x._type.xp.stop_gradient(x._data)
         alias.storage.valued.append(reference)
     if not _has(x, "_node"):
         _derive_node(x, parent, alias)
@@ -116,6 +120,8 @@ def increment_version(x: Array) -> None:
 
 def write(x: Array, key: Key, value: Operand) -> None:
     """`x[key] = value`."""
+    if _modes.capturing and (trace := _modes.tracing()) is not None:
+        value = trace.operand(x, value)
     with _mode_for_writing(x, value):
         _write(x, key, value)
 
@@ -144,6 +150,8 @@ def _write(x: Array, key: Key, value: Operand) -> None:
 
 def update(x: Array, name: str, other: Operand) -> Array:
     """`x op= other`: the op's result, written into `x`."""
+    if _modes.capturing and (trace := _modes.tracing()) is not None:
+        other = trace.operand(x, other)
     with _mode_for_writing(x, other):
         return _update(x, name, other)
 
@@ -170,7 +178,7 @@ def _update(x: Array, name: str, other: Operand) -> Array:
             node.output = x._type.xp.asarray(x._data, copy=True)  # what may be overwritten later
         _complete(x, ..., f"i{name}", stamp, node)
         return x
-    with _modes.enable_grad() if recorded else _modes.no_grad():
+    with _modes.enable_grad() if recorded else _modes.unrecorded():
         # What the op saves must stay as it is now.
         shared = operand is x or _shares(x, operand)
         result = _result(
@@ -221,7 +229,7 @@ def _write_result(x: Array, name: str, operand: Array) -> None:
         protect_readers(x)
         kernel(x.data, operand._data, x.data)
         return
-    with _modes.no_grad():
+    with _modes.unrecorded():
         _write_memory(x, ..., _result(x, name, x, operand))
 
 
@@ -383,7 +391,7 @@ def _write_memory(x: Array, key: Any, value: Array) -> None:
         elif view.function in _PARTS:
             parent._data = backend.assign(parent._data, _key_of(view, parent), x._data)
         else:
-            with _modes.no_grad():
+            with _modes.unrecorded():
                 value = undo(view.function, wrap(x._data, x._type), parent.shape, view.params)
             parent._data = value._data
         x = parent
@@ -431,7 +439,7 @@ def _complete(
         region = region_of(x, ("select", {"key": key}))
     storage.log_write(name, stamp, region)
     for watcher in _modes.watching() if _modes.unusual else ():
-        watcher.written(stamp)
+        watcher.written(stamp, storage)
 
 
 def _record_outwards(x: Array, node: Node) -> None:

@@ -6,10 +6,11 @@
     ├── ShapeError       (ValueError)            shapes that do not fit the operation
     ├── DTypeError       (TypeError)             a dtype the operation does not take
     ├── DeviceError      (ValueError)            arrays on two devices, or an unknown device
-    ├── BackendError     (ImportError)           a backend that is unknown or not installed
+    ├── BackendError     (ImportError)           a backend or library that is not installed
     ├── VersionError     (RuntimeError)          a saved value overwritten, or an unrecordable write
     ├── GraphError       (RuntimeError)          backward() of nothing recorded, or a second time
     ├── DerivativeError  (NotImplementedError)   a derivative that is not defined or not available
+    ├── ConvergenceError (RuntimeError)          an iteration that did not reach its tolerance
     ├── CaptureError     (RuntimeError)          what a compiled function cannot capture
     └── AnomalyError     (ArithmeticError)       a NaN that backward made, under detect_anomaly()
 """
@@ -32,7 +33,7 @@ class DeviceError(NumpygradError, ValueError):
 
 
 class BackendError(NumpygradError, ImportError):
-    """A backend that is unknown, not installed, or without its hardware."""
+    """A backend that is unknown or without its hardware; or it, or SciPy, is not installed."""
 
 
 class VersionError(NumpygradError, RuntimeError):
@@ -48,6 +49,10 @@ class GraphError(NumpygradError, RuntimeError):
 
 class DerivativeError(NumpygradError, NotImplementedError):
     """A derivative that is not defined, or not available; never a wrong number instead."""
+
+
+class ConvergenceError(NumpygradError, RuntimeError):
+    """An iteration that did not reach its tolerance; its last state is no result."""
 
 
 class CaptureError(NumpygradError, RuntimeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,171 +11,12 @@ import numpy as np
 import numpygrad as npg
 from numpygrad import _backend, _modes
 from numpygrad._array import Array
+from numpygrad._checking.check_grads import check_grads
 from numpygrad._node import RELEASED, Node
 from numpygrad._samples import REAL_ONLY, Sample, samples
-from numpygrad._transforms import jvp, vjp
-from numpygrad._tree import leaves_of, rebuilt
 from numpygrad.errors import VersionError
 
 __all__ = ["REAL_ONLY", "Sample", "check_backend", "check_grads", "guard_saved", "samples"]
-
-
-def check_grads(
-    function: Callable[..., Any],
-    args: Sequence[Any],
-    *,
-    order: int = 2,
-    modes: Sequence[str] = ("reverse", "forward"),
-    rtol: float = 1e-6,
-    atol: float = 1e-8,
-    seed: int = 0,
-    device: str | None = None,
-) -> None:
-    """Compare derivatives with central differences along random directions.
-
-    For cotangents g and tangents t, `Re <g, J t>` with the Jacobian J by differences must be
-    `Re <J* g, t>` in reverse mode and be met by `J t` in forward mode; then the same for the
-    derivative itself, up to `order`.
-
-    Parameters
-    ----------
-    function
-        Of Arrays, smooth at `args`; returns an Array, or nested lists, tuples and dicts of them.
-    args
-        Arrays, NumPy arrays or floats: float64 or complex128; differences of less are too coarse.
-    order
-        The highest derivative to check.
-    modes
-        Which of `"reverse"` and `"forward"`.
-    rtol, atol
-        Tolerance of the comparison, relative to the larger side; ten times wider at each higher
-        order.
-    seed
-        Of the random directions.
-    device
-        Where to run; that of `args`, or the default device.
-
-    Raises
-    ------
-    AssertionError
-        With order, mode, both numbers and the seed, if they differ.
-    DTypeError
-        If an argument is not float64 or complex128.
-
-    Examples
-    --------
-    >>> import numpygrad as npg
-    >>> from numpygrad.testing import check_grads
-    >>> check_grads(lambda x: npg.sin(x) * x, [npg.array([0.5, 1.0])])
-    """
-    arrays = [
-        npg.array(
-            a.numpy() if isinstance(a, Array) else np.asarray(a),
-            device=device or getattr(a, "device", None) if isinstance(a, Array) or device else None,
-        )
-        for a in args
-    ]
-    for x in arrays:
-        if x.dtype not in (npg.float64, npg.complex128):
-            raise npg.errors.DTypeError(f"check_grads() needs float64 or complex128, got {x.dtype}")
-    rng = np.random.default_rng(seed)
-    _check_order(function, arrays, order, 1, tuple(modes), (rtol, atol), rng, seed)
-
-
-def _direction(x: Array, rng: np.random.Generator) -> Array:
-    values = rng.standard_normal(x.shape)
-    if x.dtype.kind == "c":
-        values = values + 1j * rng.standard_normal(x.shape)
-    return npg.asarray(np.asarray(values, dtype=x.dtype), device=x.device)
-
-
-def _inner(a: Sequence[Array], b: Sequence[Array]) -> float:
-    """The real part of the inner product."""
-    pairs = zip(a, b, strict=True)
-    return float(sum(np.sum((np.conj(x.numpy()) * y.numpy()).real) for x, y in pairs))
-
-
-def _difference(
-    function: Callable[..., Any], args: Sequence[Array], tangents: Sequence[Array]
-) -> list[Array]:
-    """The directional derivative by a central difference of fourth order."""
-    step = 1e-3
-    with npg.no_grad():
-
-        def at(scale: float) -> list[Array]:
-            moved = [x + t * scale for x, t in zip(args, tangents, strict=True)]
-            return leaves_of(function(*moved))
-
-        near = zip(at(step), at(-step), strict=True)
-        far = zip(at(2 * step), at(-2 * step), strict=True)
-        return [
-            ((a - b) * 8.0 - (c - d)) * (1 / (12 * step))
-            for (a, b), (c, d) in zip(near, far, strict=True)
-        ]
-
-
-def _check_order(
-    function: Callable[..., Any],
-    args: list[Array],
-    order: int,
-    depth: int,
-    modes: tuple[str, ...],
-    tolerances: tuple[float, float],
-    rng: np.random.Generator,
-    seed: int,
-) -> None:
-    tangents = [_direction(x, rng) for x in args]
-    with npg.no_grad():
-        outputs = leaves_of(function(*args))
-    cotangents = [_direction(y, rng) for y in outputs]
-    expected = _inner(cotangents, _difference(function, args, tangents))
-    rtol, atol = tolerances[0] * 10.0 ** (depth - 1), tolerances[1] * 10.0 ** (depth - 1)
-
-    def compare(mode: str, found: float) -> None:
-        if not abs(found - expected) <= atol + rtol * max(abs(found), abs(expected)):
-            raise AssertionError(
-                f"{mode} mode, derivative {depth}: {found!r}, but {expected!r} by differences "
-                f"(seed {seed}, arguments of shapes {[x.shape for x in args]})"
-            )
-
-    if "reverse" in modes:
-        result, pullback = vjp(function, *args)
-        pulled = leaves_of(list(pullback(rebuilt(result, cotangents))))
-        compare("reverse", _inner(pulled, tangents))
-        for x, p in zip(args, pulled, strict=True):
-            if p.shape != x.shape or p.dtype != x.dtype:
-                raise AssertionError(
-                    f"a gradient is {p.shape} {p.dtype}, its input {x.shape} {x.dtype}"
-                )
-    if "forward" in modes:
-        _, pushed = jvp(function, args, tangents)
-        compare("forward", _inner(cotangents, leaves_of(pushed)))
-    if depth == order:
-        return
-    if "reverse" in modes:
-        higher = _gradient_of(function, cotangents)
-    else:
-        higher = _tangent_of(function, tangents)
-    _check_order(higher, args, order, depth + 1, modes, tolerances, rng, seed)
-
-
-def _gradient_of(function: Callable[..., Any], cotangents: Sequence[Array]) -> Callable[..., Any]:
-    """The function of the arguments that gives the cotangents of the arguments."""
-
-    def gradient(*args: Array) -> Any:
-        with npg.enable_grad():
-            result, pullback = vjp(function, *args)
-            return pullback(rebuilt(result, cotangents))
-
-    return gradient
-
-
-def _tangent_of(function: Callable[..., Any], tangents: Sequence[Array]) -> Callable[..., Any]:
-    def tangent(*args: Array) -> Any:
-        with npg.enable_grad():
-            return jvp(function, args, tangents)[1]
-
-    return tangent
 
 
 class guard_saved(_modes.Watching):

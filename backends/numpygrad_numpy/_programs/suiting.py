@@ -105,8 +105,8 @@ def _adding(calls: _Calls, call: Instruction) -> Instruction | None:
         if type(x) is not Value or not calls.made_by(x, "scatter") or type(other) is not Value:
             continue
         scattering = calls.calls[x.index - calls.count]
-        aval = calls.avals[other.index]
-        if calls.uses[x.index] == 1 and basic_key(scattering) and aval == call.aval:
+        spread = calls.avals[x.index] != call.aval or calls.avals[other.index] != call.aval
+        if calls.uses[x.index] == 1 and basic_key(scattering) and not spread:
             args, key = (other, scattering.args[0]), {"key": scattering.params["key"]}
             return Instruction("add_at", _kernels.add_at, args, key, call.aval)
     return None

@@ -297,7 +297,7 @@ DECOMPOSED = frozenset(
 _WITHOUT_ARRAYS = frozenset({"can_cast", "finfo", "iinfo", "isdtype", "result_type"})
 
 
-_AT_KEYS = frozenset({"add_at", "put", "scatter"})
+_AT_KEYS = frozenset({"add_at", "gather", "put", "scatter"})
 _PLAIN = frozenset({int, bool, type(None), str, tuple})
 _CALLS_KEPT = 1024
 
@@ -333,7 +333,7 @@ class Recorder:
         if name in _OWN:
             found: Any = functools.partial(_OWN[name], self)
         elif name in DECOMPOSED:
-            found = functools.partial(DEFAULTS[name], self)
+            found = self._decomposing(Kernel(name, getattr(self._library, name)))
         else:
             found = getattr(self._library, name)
             if isinstance(found, Namespace):
@@ -342,6 +342,18 @@ class Recorder:
                 found = self._recording(Kernel(self._extension + name, found))
         self.__dict__[name] = found
         return found
+
+    def _decomposing(self, kernel: Kernel) -> Callable[..., Any]:
+        """Records the calls that a kernel is made of; but the kernel where its own rules count."""
+        whole = self._recording(kernel)
+        decomposed = functools.partial(DEFAULTS[kernel.name], self)
+
+        def record(*args: Any, **params: Any) -> Any:
+            if _modes.capturing and _modes.mapping() is not None:
+                return whole(*args, **params)
+            return decomposed(*args, **params)
+
+        return record
 
     def _recording(self, kernel: Kernel) -> Callable[..., Any]:
         known: dict[tuple[Any, ...], tuple[Any, Shape, ArrayType]] = {}
@@ -439,7 +451,7 @@ class Recorder:
         A mask alone is left to the kernels of writes, which need not know.
         """
         parts = key if type(key) is tuple else (key,)
-        if name != "scatter" and parts is not key:
+        if name in ("add_at", "put") and parts is not key:
             return key
         masks = [k for k in parts if hasattr(k, "shape") and self._is_mask(k)]
         if not masks:

@@ -28,12 +28,10 @@ def lift(x: Array) -> Deferred:
     """What stands for an array in a program: its own deferred value, or a constant."""
     tracing = _modes.tracing()
     if tracing is not None:
-        tracing.settle_outside(x)
+        return tracing.captured(x)  # type: ignore[no-any-return]  # by contract
     data = x._data  # first: an outdated view learns here whether it is deferred
     if x._type.eager is not None:
         return data  # type: ignore[no-any-return]  # it is, as its type is
-    if tracing is not None:
-        return tracing.captured(x)  # type: ignore[no-any-return]  # by contract
     type_ = deferred_type(x._type)
     if not x._type.backend.mutable:
         return constant(x._data, type_)
@@ -52,13 +50,16 @@ def lift(x: Array) -> Deferred:
 
 def lift_saved(node: Node, x: Array) -> Deferred:
     """What stands for an operand that a node saved."""
-    _refuse_other_graph(node)
+    if (tracing := _modes.tracing()) is not None:
+        tracing.require_own(node)
     return lift(x)
 
 
 def lift_output(node: Node, data: Any) -> Deferred:
     """What stands for an output that a node saved; of an eager one, for a copy of it."""
-    _refuse_other_graph(node)
+    tracing = _modes.tracing()
+    if tracing is not None and tracing.is_outside(node):
+        return tracing.saved_outside(node, data)  # type: ignore[no-any-return]  # by contract
     if type(data) is Deferred:
         return data
     type_ = node.type.of(data)
@@ -76,15 +77,9 @@ def refuse_saved_outside(root: Node, targets: Collection[Node] | None) -> None:
             continue
         seen.add(node)
         saved = [*node.inputs, getattr(node, "output", None)]
-        if any(x is not None for x in saved):
-            _refuse_other_graph(node)
+        if any(x is not None for x in saved) and (tracing := _modes.tracing()) is not None:
+            tracing.require_own(node)
         todo += [parent for parent in node.parents if parent is not None]
-
-
-def _refuse_other_graph(node: Node) -> None:
-    tracing = _modes.tracing()
-    if tracing is not None and tracing.is_outside(node):
-        tracing.require_values((), f"what {node.op.name if node.op else 'a leaf'}() saved outside")
 
 
 def protect(storage: Storage) -> None:

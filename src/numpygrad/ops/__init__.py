@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from numpygrad._array import Array
 from numpygrad._backend import Namespace
 from numpygrad.ops.elementwise import clip_both, clip_high, clip_low
 from numpygrad.ops.indexing import add_at, item_at, put, scatter
@@ -37,6 +38,7 @@ RULE_NAMESPACE = Namespace(
         "softmax": softmax,
         "softplus": softplus,
         "spread": broadcast_to,
+        "stop_gradient": Array.detach,
     },
     extensions={},
 )

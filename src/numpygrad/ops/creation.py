@@ -20,7 +20,16 @@ from numpygrad._backend import (
     installed_backends,
     numpy_dtype,
 )
-from numpygrad._dispatch import apply_one, convert, from_numpy, in_mode, is_deferred, lazily, record
+from numpygrad._dispatch import (
+    apply_one,
+    convert,
+    from_numpy,
+    in_mode,
+    is_deferred,
+    lazily,
+    lifting,
+    record,
+)
 from numpygrad._dtypes import DEFAULT_COMPLEX, DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
 from numpygrad._modes import is_grad_enabled
 from numpygrad._op import TABLE, linear
@@ -249,8 +258,15 @@ def deferred(
     return lazily("deferred", call, wanted, type_)
 
 
+def _namespace(device: Device) -> Any:
+    """Where arrays of a device are made; in a function being captured, anew at each call."""
+    if _modes.tracing() is None:
+        return device.backend.xp
+    return lifting().deferred_type(device.type(DEFAULT_FLOAT)).xp
+
+
 def _made(data: RawArray, device: Device, requires_grad: bool) -> Array:
-    out = wrap(data, device.type_of(data))
+    out = wrap(data, data.type if is_deferred(data) else device.type_of(data))
     if requires_grad:
         out.requires_grad = True
     return out
@@ -286,7 +302,7 @@ def arange(
     numbers = (start, stop, step)
     whole = all(isinstance(n, (int, np.integer)) for n in numbers)
     default = DEFAULT_INT if whole else DEFAULT_FLOAT
-    data = place.backend.xp.arange(
+    data = _namespace(place).arange(
         start, stop, step, dtype=_raw(place, dtype, default), device=place.raw
     )
     return _made(data, place, requires_grad)
@@ -301,7 +317,7 @@ def empty(
 ) -> Array:
     """An array whose values are not set."""
     place = find_device(device)
-    xp, raw = place.backend.xp, _raw(place, dtype, DEFAULT_FLOAT)
+    xp, raw = _namespace(place), _raw(place, dtype, DEFAULT_FLOAT)
     return _made(xp.empty(_as_shape(shape), dtype=raw, device=place.raw), place, requires_grad)
 
 
@@ -331,7 +347,7 @@ def eye(
 ) -> Array:
     """Ones on the diagonal `k` of an (`n_rows`, `n_cols`) matrix, zeros elsewhere."""
     place = find_device(device)
-    data = place.backend.xp.eye(
+    data = _namespace(place).eye(
         n_rows, n_cols, k=k, dtype=_raw(place, dtype, DEFAULT_FLOAT), device=place.raw
     )
     return _made(data, place, requires_grad)
@@ -406,7 +422,7 @@ def full(
         out = copy(broadcast_to(value, _as_shape(shape)))
         return array(out, requires_grad=True) if requires_grad else out
     place = find_device(device)
-    xp, raw = place.backend.xp, _raw(place, dtype, as_dtype(np.asarray(fill_value).dtype))
+    xp, raw = _namespace(place), _raw(place, dtype, as_dtype(np.asarray(fill_value).dtype))
     data = xp.full(_as_shape(shape), fill_value, dtype=raw, device=place.raw)
     return _made(data, place, requires_grad)
 
@@ -453,7 +469,7 @@ def linspace(
     place = find_device(device)
     total = start + stop  # type: ignore[operator]  # of two numbers
     default = DEFAULT_COMPLEX if isinstance(total, complex) else DEFAULT_FLOAT
-    data = place.backend.xp.linspace(
+    data = _namespace(place).linspace(
         start, stop, num, dtype=_raw(place, dtype, default), device=place.raw, endpoint=endpoint
     )
     return _made(data, place, requires_grad)
@@ -486,7 +502,7 @@ def ones(
 ) -> Array:
     """An array of ones."""
     place = find_device(device)
-    xp, raw = place.backend.xp, _raw(place, dtype, DEFAULT_FLOAT)
+    xp, raw = _namespace(place), _raw(place, dtype, DEFAULT_FLOAT)
     return _made(xp.ones(_as_shape(shape), dtype=raw, device=place.raw), place, requires_grad)
 
 
@@ -530,7 +546,7 @@ def zeros(
 ) -> Array:
     """An array of zeros."""
     place = find_device(device)
-    xp, raw = place.backend.xp, _raw(place, dtype, DEFAULT_FLOAT)
+    xp, raw = _namespace(place), _raw(place, dtype, DEFAULT_FLOAT)
     return _made(xp.zeros(_as_shape(shape), dtype=raw, device=place.raw), place, requires_grad)
 
 

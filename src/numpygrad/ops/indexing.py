@@ -101,13 +101,19 @@ def scatter(x: Array, /, *, key: Any, shape: Shape) -> Array:
 def put(x: Array, value: Array, /, *, key: Any) -> Array:
     """A copy of `x` with `value` at `key`."""
     x, value = promoted("put", x, value)
-    return apply(put, x, value, key=key)
+    return apply(put, x, value, key=_without_arrays(x, key))
 
 
 def add_at(x: Array, value: Array, /, *, key: Any) -> Array:
     """A copy of `x` with `value` added at `key`, repeats accumulating."""
     x, value = promoted("add_at", x, value)
-    return apply(add_at, x, value, key=key)
+    return apply(add_at, x, value, key=_without_arrays(x, key))
+
+
+def _without_arrays(x: Array, key: Any) -> Any:
+    """A key that rules and batching rules give: raw already, or with Arrays in it."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return as_raw_key(x, key) if any(isinstance(k, Array) for k in parts) else key
 
 
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
@@ -209,7 +215,7 @@ def _as_raw_key(x: Array, key: Any) -> Any:
                 f"an index on {key.device!r} of an array on {x.device!r}; move it with .to()"
             )
         _require_index_dtype(key.dtype)
-        if key.ndim == 0 and key.dtype.kind in "iu":
+        if key.ndim == 0 and key.dtype.kind in "iu" and _modes.tracing() is None:
             return int(key)
         key = in_mode(key)
         return key._type.xp.asarray(key._data, copy=True)

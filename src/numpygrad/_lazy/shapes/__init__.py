@@ -37,6 +37,9 @@ RULES: dict[str, Rule] = {
 }
 """The rule of every kernel by its name in a backend's namespace."""
 
+MORE_RULES: dict[str, Rule] = {}
+"""Those of the user's own ops, and of whatever else has a name in programs and is no kernel."""
+
 
 def infer(name: str, args: tuple[Any, ...], params: dict[str, Any]) -> Result:
     """What is known of the result of `name(*args, **params)`, a kernel of a backend's namespace.
@@ -51,5 +54,5 @@ def infer(name: str, args: tuple[Any, ...], params: dict[str, Any]) -> Result:
     IndexError
         If an axis, or an index that is a Python int, does not exist.
     """
-    rule = RULES.get(name)
+    rule = RULES.get(name) or MORE_RULES.get(name)
     return None if rule is None else rule(*args, **params)

@@ -26,6 +26,7 @@ FLOATING_UNARY = frozenset(
 )
 KEEPING_UNARY = frozenset(
     {"bitwise_invert", "ceil", "conj", "contiguous", "floor", "negative", "positive", "relu"}
+    | {"stop_gradient"}
     | {"round", "sign", "square", "trunc"}
 )
 REAL_UNARY = frozenset({"abs", "imag", "real"})

@@ -1,0 +1,1 @@
+"""Derivatives compared with differences: what is behind `testing.check_grads`."""
