@@ -22,6 +22,7 @@ from numpygrad._lazy.deferred import (
     constant,
     deferred_type,
     next_order,
+    reads_any,
     weak_type,
 )
 from numpygrad._lazy.passes import explained
@@ -317,13 +318,9 @@ class _Trace(_modes.Tracing):
 
     def _depends(self, x: Any) -> bool:
         """Whether a value depends on what may change from call to call."""
-        todo = [x._data if isinstance(x, Array) and x._type.eager is not None else x]
-        while todo:
-            x = todo.pop()
-            if isinstance(x, Array) or id(x) in self.inputs:
-                return True
-            todo += x.arrays if type(x) is Deferred else ()
-        return False
+        if isinstance(x, Array) and x._type.eager is None:
+            return True
+        return reads_any(x._data if isinstance(x, Array) else x, self.inputs)
 
     def restore(self) -> None:
         """Undo what tracing did to arrays and gradients from outside; keep what it came to."""

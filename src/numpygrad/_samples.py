@@ -141,6 +141,7 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("stack-matrix", npg.matmul, ((2, 2, 3), (3, 2))),
             ("vectors", npg.matmul, (vector, vector)),
             ("row", npg.matmul, (vector, (3, 2))),
+            ("matrix-vector", npg.matmul, (matrix, vector)),
             ("column", npg.matmul, ((2, 2, 3), vector)),
         ],
         "max": _reductions(npg.max),

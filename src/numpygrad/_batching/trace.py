@@ -8,7 +8,7 @@ import numpy as np
 
 from numpygrad import _modes
 from numpygrad._array import Array, wrap
-from numpygrad._lazy.deferred import Deferred, constant, deferred_type, next_order
+from numpygrad._lazy.deferred import Deferred, constant, deferred_type, next_order, reads_any
 from numpygrad._node import Node, leaf, tick
 from numpygrad._storage import View
 from numpygrad.errors import CaptureError, DerivativeError
@@ -134,13 +134,8 @@ class Trace(_modes.Tracing):
 
     def _depends(self, x: Any) -> bool:
         """Whether a value is recorded in the program, and does not come from constants alone."""
-        todo = [x._data if isinstance(x, Array) and x._type.eager is not None else x]
-        while todo:
-            x = todo.pop()
-            if id(x) in self.inputs:
-                return True
-            todo += x.arrays if type(x) is Deferred else ()
-        return False
+        deferred = isinstance(x, Array) and x._type.eager is not None
+        return reads_any(x._data if deferred else x, self.inputs)
 
     def check(self) -> None:
         """Refuse, once the function has returned, what running its program would not repeat."""

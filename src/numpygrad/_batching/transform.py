@@ -176,12 +176,7 @@ def _mapped(
     if not roots:
         return result, raw
     device = _only_device(roots)
-    captured = capture(device, roots, keep=False)
-    if captured.calls and captured.calls[0].order < trace.first_order:
-        raise CaptureError(
-            "a function that vmap() maps uses an array in a way that cannot be followed to the "
-            "array outside; pass it as an argument, with None in in_axes"
-        )
+    captured = capture(device, roots, keep=False, since=trace.first_order)
     inputs = [_input(x, examples, trace, device) for x in captured.inputs]
     outputs = iter(run(program_of(captured), inputs, device, size))
     return result, [next(outputs) if type(x) is Deferred else x for x in raw]
@@ -211,11 +206,23 @@ def _input(x: Any, examples: dict[int, Mapped], trace: Trace, device: Device) ->
     known = trace.inputs.get(id(x))
     if known is not None:
         return known
+    if type(x) is Deferred and x.order < trace.first_order:
+        return _from_outside(x)
     data = x.value if type(x) is Deferred else x
     out = wrap(data, device.type_of(data))
     if (outer := _modes.tracing()) is not None:
         outer.made(out)
     return out
+
+
+def _from_outside(x: Deferred) -> Array:
+    """What a rule that was recorded outside keeps without its Array: an index, or a mask."""
+    if x.shape is None or x.type.is_floating:
+        raise CaptureError(
+            "a function that vmap() maps uses an array in a way that cannot be followed to the "
+            "array outside; pass it as an argument, with None in in_axes"
+        )
+    return wrap(x, x.type)
 
 
 def _placed(x: Any, axis: int | None, size: int, given: Sequence[Any]) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -538,6 +538,17 @@ _OWN: dict[str, Callable[..., Any]] = {
     # Whether there is one cannot be known: as under `jax.jit`, there may be.
     "has_nan": lambda xp, x: True,
 }
+
+
+def reads_any(x: Any, inputs: Container[int]) -> bool:
+    """Whether a deferred array is computed from an input, given by its identity."""
+    todo = [x]
+    while todo:
+        x = todo.pop()
+        if id(x) in inputs:
+            return True
+        todo += x.arrays if type(x) is Deferred else ()
+    return False
 
 
 def deferred_type(type_: ArrayType) -> ArrayType:

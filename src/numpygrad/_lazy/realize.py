@@ -147,12 +147,13 @@ def _set_value(x: Deferred, value: RawArray) -> None:
     x.arrays, x.form, x.kernel = (), None, None
 
 
-def capture(device: Device, roots: Sequence[Deferred], *, keep: bool) -> Captured:
+def capture(device: Device, roots: Sequence[Deferred], *, keep: bool, since: int = 0) -> Captured:
     """The program of all that `roots` need; first comes what they are, in their order.
 
-    With `keep`, what will be wanted again follows.
+    With `keep`, what will be wanted again follows. What was recorded before the number `since` is
+    an input, computed or not.
     """
-    calls = _calls_behind(roots)
+    calls = _calls_behind(roots, since)
     inputs: list[Any] = []
     numbers: dict[int, int] = {}
     reads = []
@@ -180,13 +181,13 @@ def capture(device: Device, roots: Sequence[Deferred], *, keep: bool) -> Capture
     return Captured(device, inputs, calls, outputs, tuple(key), reads)
 
 
-def _calls_behind(roots: Sequence[Deferred]) -> list[Deferred]:
+def _calls_behind(roots: Sequence[Deferred], since: int) -> list[Deferred]:
     """What has to be computed, in the order it was recorded in."""
     found: dict[int, Deferred] = {}
     todo = list(roots)
     while todo:
         x = todo.pop()
-        if x.value is None and id(x) not in found:
+        if x.value is None and x.order >= since and id(x) not in found:
             found[id(x)] = x
             todo += [a for a in x.arrays if type(a) is Deferred]
     return sorted(found.values(), key=attrgetter("order"))
