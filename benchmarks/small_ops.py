@@ -40,6 +40,7 @@ def measurements(effort: Effort) -> Iterator[Measurement]:
         ("mul, tracked", multiplication, TRACKED, forward),
         ("sum, tracked", total, TRACKED, forward),
         ("x[1:3], tracked", middle, TRACKED, {"torch": 0.5}),
+        ("matrix @ x, tracked", product, TRACKED, {"torch": 1.0}),
         ("20-op chain, tracked forward", chained, TRACKED, forward),
     ):
         contestants = {k: partial(contestant, operation, v) for k, v in libraries.items()}
@@ -74,6 +75,12 @@ def total(xp: Any, x: Any, w: Any) -> Callable[[], Any]:
 def middle(xp: Any, x: Any, w: Any) -> Callable[[], Any]:
     """Two elements of four, by a slice."""
     return lambda: x[1:3]
+
+
+def product(xp: Any, x: Any, w: Any) -> Callable[[], Any]:
+    """Product of a matrix, four by four, with a vector."""
+    matrix = w[:, None] * w
+    return lambda: matrix @ x
 
 
 def chained(xp: Any, x: Any, w: Any) -> Callable[[], Any]:

@@ -434,7 +434,6 @@ class Array:
     __mod__ = _operator("remainder")
     __rmod__ = _reflected("remainder")
     __rpow__ = _reflected("pow")
-    __matmul__ = _operator("matmul")
     __rmatmul__ = _reflected("matmul")
     __and__ = _operator("bitwise_and")
     __rand__ = _reflected("bitwise_and")
@@ -469,6 +468,14 @@ class Array:
         if type(other) is int and other == 2 and self._type.is_floating:
             return numpygrad.square(self)
         return _general("pow", self, other)
+
+    def __matmul__(self, other: Operand, /) -> Array:
+        """`numpygrad.matmul` of both operands."""
+        return (
+            numpygrad.matmul(self, other)
+            if type(other) is Array
+            else _general("matmul", self, other)
+        )
 
     def __eq__(self, other: Operand, /) -> Array:  # type: ignore[override]  # elementwise
         return _general("equal", self, other)

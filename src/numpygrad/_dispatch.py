@@ -111,6 +111,48 @@ def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> A
     return out
 
 
+def apply_two(function: Callable[..., Any], x1: Operand, x2: Operand, /) -> Array:
+    """`apply(function, x1, x2)`, shorter for real floating arrays of one type: 2 us less."""
+    if type(x1) is not Array or type(x2) is not Array or _modes.unusual:
+        return apply(function, x1, x2)
+    type_ = x1._type
+    if x2._type is not type_ or type_.is_complex or type_.eager is not None:
+        return apply(function, x1, x2)
+    op = TABLE[function]
+    kernel = type_.kernels.get(op)
+    if kernel is None or not type_.is_floating:
+        return apply(function, x1, x2)
+    try:
+        data = kernel(x1._data, x2._data)
+    except (ValueError, TypeError):
+        _explain(op, (x1, x2))
+        raise
+    out = new()
+    out._data = data
+    out._type = type_ if data.dtype is type_.raw_dtype else type_.of(data)
+    out._alias = None
+    node1, node2 = x1._node, x2._node
+    if node1 is node2 is None or not op.differentiable:
+        out._node = None
+        return out
+    plan = op.plan((node1 is not None, node2 is not None))
+    save1, save2 = plan.inputs
+    node = Node()
+    node.sequence = tick()
+    node.op = op
+    node.type = type_
+    node.shape = shape = data.shape
+    node.parent1 = node1
+    node.parent2 = node2
+    node.input1 = x1 if save1 else None
+    node.input2 = x2 if save2 else None
+    node.output = data if plan.output else None
+    node.alias = None
+    node.fits = x1._data.shape == shape and x2._data.shape == shape
+    out._node = node
+    return out
+
+
 def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) -> Array:
     """The result of the op whose row `function` has, recorded if an operand is tracked.
 

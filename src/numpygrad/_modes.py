@@ -6,7 +6,7 @@ import functools
 import linecache
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
@@ -257,6 +257,12 @@ class Tracing:
 
     maps = False
     """Whether it is captured to be applied to many arrays at once, and differentiated then."""
+
+    inputs: Mapping[int, Any]
+    """By identity of what stands for them: arrays made outside, and arguments."""
+
+    outer: Tracing | None = None
+    """The function being captured that this one is called by."""
 
     def captured(self, x: Array) -> Any:
         """What stands for an array: its own deferred value, or if it was made outside an input."""

@@ -79,6 +79,19 @@ def leaves_of(tree: Tree) -> list[Any]:
     return [tree]
 
 
+def parts_of(tree: Tree) -> list[Tree] | None:
+    """What a tree is directly made of, in order; `None` of a leaf."""
+    if isinstance(tree, dict):
+        return list(tree.values())
+    if isinstance(tree, (list, tuple)):
+        return list(tree)
+    if type(tree) in _registered:
+        return list(_registered[type(tree)][0](tree)[0])
+    if _is_dataclass(tree):
+        return [getattr(tree, name) for name in _fields(tree)]
+    return None
+
+
 def paths_of(tree: Tree, name: str) -> list[str]:
     """How to get at each leaf of a tree of that name, such as `tree["weights"][0]`, in order."""
     if isinstance(tree, dict):

@@ -35,7 +35,7 @@ class Trace(_modes.Tracing):
         self._examples: list[tuple[Array, Deferred]] = []
         self._gradients: dict[Node, Any] = {}
         self._stops: list[str] = []
-        self.outer = _modes.mapping()
+        self.outer = _modes.tracing()
 
     @property
     def first_order(self) -> int:
@@ -70,6 +70,15 @@ class Trace(_modes.Tracing):
     def is_outside(self, node: Node) -> bool:
         """Whether a node was recorded outside."""
         return node.sequence < self._sequence
+
+    def is_from_outside(self, x: Deferred) -> bool:
+        """Whether an input that no Array stands for has no value before those outside have."""
+        outer = self.outer
+        while outer is not None:
+            if id(x) in outer.inputs:
+                return True
+            outer = outer.outer
+        return x.value is None
 
     def flows_in(self, node: Node) -> bool:
         """Whether a derivative taken outside flows through what has this node."""

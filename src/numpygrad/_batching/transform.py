@@ -16,7 +16,7 @@ from numpygrad._batching.running import run
 from numpygrad._batching.trace import Trace
 from numpygrad._lazy.deferred import Deferred
 from numpygrad._lazy.realize import capture, program_of
-from numpygrad._tree import Tree, leaves_of, rebuilt, structure_of
+from numpygrad._tree import Tree, leaves_of, parts_of, rebuilt, structure_of
 from numpygrad.errors import CaptureError, ShapeError
 from numpygrad.ops import RULE_NAMESPACE
 from numpygrad.ops.creation import asarray, copy
@@ -101,28 +101,26 @@ def _as_operand(x: Any) -> Any:
 
 def _axes_of(in_axes: Any, args: Sequence[Any]) -> list[int | None]:
     """The axis of each leaf of the positional arguments."""
-    if in_axes is None or isinstance(in_axes, int):
-        return _prefix("in_axes", in_axes, args)
-    if len(in_axes) != len(args):
+    if isinstance(in_axes, (tuple, list)) and len(in_axes) != len(args):
         raise ValueError(
             f"in_axes has {len(in_axes)} entries for {len(args)} positional arguments; give one "
             "for each, or a single axis for all"
         )
-    return [axis for a, x in zip(in_axes, args, strict=True) for axis in _prefix("in_axes", a, x)]
+    return _prefix("in_axes", in_axes, args)
 
 
 def _prefix(name: str, axes: Any, tree: Tree) -> list[int | None]:
     """The axis of each leaf of a tree, given for each or for the parts that it is in."""
-    if axes is None or isinstance(axes, int):
-        return [axes] * len(leaves_of(tree))
-    if isinstance(axes, dict) and isinstance(tree, dict) and axes.keys() == tree.keys():
-        return [found for key, part in tree.items() for found in _prefix(name, axes[key], part)]
-    if isinstance(axes, (tuple, list)) and isinstance(tree, (tuple, list)):
-        if len(axes) == len(tree):
-            pairs = zip(axes, tree, strict=True)
-            return [found for axis, part in pairs for found in _prefix(name, axis, part)]
-    elif structure_of(axes) == structure_of(tree):
-        return leaves_of(axes)
+    if axes is None or isinstance(axes, (int, np.integer)):
+        return [axes if axes is None else int(axes)] * len(leaves_of(tree))
+    given, parts = parts_of(axes), parts_of(tree)
+    alike = type(axes) is type(tree) or {type(axes), type(tree)} == {tuple, list}
+    if isinstance(axes, dict) and isinstance(tree, dict):
+        alike = axes.keys() == tree.keys()
+        given = [axes[key] for key in tree] if alike else None
+    if alike and given is not None and parts is not None and len(given) == len(parts):
+        pairs = zip(given, parts, strict=True)
+        return [found for axis, part in pairs for found in _prefix(name, axis, part)]
     raise ValueError(
         f"{name} is an axis, None, or nested as the outer part of what it is for; {axes!r} does "
         f"not fit {type(tree).__name__} {structure_of(tree)}"
@@ -136,7 +134,7 @@ def _examples_first(x: Any, axis: int | None) -> Any:
     if not isinstance(x, Array):
         raise TypeError(
             f"vmap() maps over Arrays, not {type(x).__name__}; for an argument that is the same "
-            "for all examples, give None in in_axes"
+            "for all examples, give None in in_axes; bind a keyword argument by functools.partial"
         )
     if not -x.ndim <= axis < x.ndim:
         raise ShapeError(
@@ -168,7 +166,7 @@ def _mapped(
         leaves = leaves_of(result)
         raw = [trace.captured(x) if isinstance(x, Array) else x for x in leaves]
         raw = [
-            x.type.xp.stop_gradient(x) if _is_cut(leaf, trace) else x
+            x.type.xp.stop_gradient(x) if _is_cut(leaf) else x
             for x, leaf in zip(raw, leaves, strict=True)
         ]
     trace.check()
@@ -182,7 +180,7 @@ def _mapped(
     return result, [next(outputs) if type(x) is Deferred else x for x in raw]
 
 
-def _is_cut(x: Any, trace: Trace) -> bool:
+def _is_cut(x: Any) -> bool:
     """Whether a result has no history, though it was computed from what has."""
     return (
         isinstance(x, Array)
@@ -206,7 +204,7 @@ def _input(x: Any, examples: dict[int, Mapped], trace: Trace, device: Device) ->
     known = trace.inputs.get(id(x))
     if known is not None:
         return known
-    if type(x) is Deferred and x.order < trace.first_order:
+    if type(x) is Deferred and trace.is_from_outside(x):
         return _from_outside(x)
     data = x.value if type(x) is Deferred else x
     out = wrap(data, device.type_of(data))
@@ -232,8 +230,18 @@ def _placed(x: Any, axis: int | None, size: int, given: Sequence[Any]) -> Any:
             raise ValueError("out_axes is None for a result that differs between examples")
         return x
     if not isinstance(x, (Array, Mapped)):
+        if not isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
+            raise TypeError(
+                f"a function that vmap() maps returns Arrays and numbers, not {type(x).__name__}; "
+                "for what is the same for all examples, give None in out_axes"
+            )
         x = asarray(x)
     out = spread_out(RULE_NAMESPACE, x, size)
+    if not -out.ndim <= axis < out.ndim:
+        raise ShapeError(
+            f"out_axes asks for axis {axis} of a result that has, with the examples, {out.ndim} "
+            "axes"
+        )
     if axis % out.ndim:
         out = moveaxis(out, 0, axis)
     return (

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from numpygrad._array import Array, Operand
-from numpygrad._dispatch import apply, apply_unary
+from numpygrad._dispatch import apply, apply_two, apply_unary
 from numpygrad._op import (
     ABOVE_ONE,
     NONZERO,
@@ -43,7 +43,7 @@ def acosh(x: Array, /) -> Array:
 
 def add(x1: Operand, x2: Operand, /) -> Array:
     """Sum of `x1` and `x2`."""
-    return apply(add, x1, x2)
+    return apply_two(add, x1, x2)
 
 
 def asin(x: Array, /) -> Array:
@@ -63,7 +63,7 @@ def atan(x: Array, /) -> Array:
 
 def atan2(x1: Operand, x2: Operand, /) -> Array:
     """Angle of the point (`x2`, `x1`), in radians. The derivative at (0, 0) is taken as 0."""
-    return apply(atan2, x1, x2)
+    return apply_two(atan2, x1, x2)
 
 
 def atanh(x: Array, /) -> Array:
@@ -73,7 +73,7 @@ def atanh(x: Array, /) -> Array:
 
 def bitwise_and(x1: Operand, x2: Operand, /) -> Array:
     """Bitwise (for booleans, logical) and of `x1` and `x2`."""
-    return apply(bitwise_and, x1, x2)
+    return apply_two(bitwise_and, x1, x2)
 
 
 def bitwise_invert(x: Array, /) -> Array:
@@ -83,22 +83,22 @@ def bitwise_invert(x: Array, /) -> Array:
 
 def bitwise_left_shift(x1: Operand, x2: Operand, /) -> Array:
     """`x1` shifted left by `x2` bits."""
-    return apply(bitwise_left_shift, x1, x2)
+    return apply_two(bitwise_left_shift, x1, x2)
 
 
 def bitwise_or(x1: Operand, x2: Operand, /) -> Array:
     """Bitwise (for booleans, logical) or of `x1` and `x2`."""
-    return apply(bitwise_or, x1, x2)
+    return apply_two(bitwise_or, x1, x2)
 
 
 def bitwise_right_shift(x1: Operand, x2: Operand, /) -> Array:
     """`x1` shifted right by `x2` bits."""
-    return apply(bitwise_right_shift, x1, x2)
+    return apply_two(bitwise_right_shift, x1, x2)
 
 
 def bitwise_xor(x1: Operand, x2: Operand, /) -> Array:
     """Bitwise (for booleans, logical) exclusive or of `x1` and `x2`."""
-    return apply(bitwise_xor, x1, x2)
+    return apply_two(bitwise_xor, x1, x2)
 
 
 def ceil(x: Array, /) -> Array:
@@ -138,7 +138,7 @@ def conj(x: Array, /) -> Array:
 
 def copysign(x1: Operand, x2: Operand, /) -> Array:
     """Magnitude of `x1` with the sign of `x2`. The derivative to `x2` is zero."""
-    return apply(copysign, x1, x2)
+    return apply_two(copysign, x1, x2)
 
 
 def cos(x: Array, /) -> Array:
@@ -153,12 +153,12 @@ def cosh(x: Array, /) -> Array:
 
 def divide(x1: Operand, x2: Operand, /) -> Array:
     """Quotient of `x1` and `x2`; true division, also of integers."""
-    return apply(divide, x1, x2)
+    return apply_two(divide, x1, x2)
 
 
 def equal(x1: Operand, x2: Operand, /) -> Array:
     """Whether `x1` equals `x2`, element by element."""
-    return apply(equal, x1, x2)
+    return apply_two(equal, x1, x2)
 
 
 def exp(x: Array, /) -> Array:
@@ -194,22 +194,22 @@ def floor_divide(x1: Operand, x2: Operand, /) -> Array:
     At infinities it is `floor(x1 / x2)`, as the standard prefers: inf // 2 is inf and 1 // -inf is
     -0.0, where Python and NumPy have NaN and -1.0.
     """
-    return apply(floor_divide, x1, x2)
+    return apply_two(floor_divide, x1, x2)
 
 
 def greater(x1: Operand, x2: Operand, /) -> Array:
     """Whether `x1` is greater than `x2`, element by element."""
-    return apply(greater, x1, x2)
+    return apply_two(greater, x1, x2)
 
 
 def greater_equal(x1: Operand, x2: Operand, /) -> Array:
     """Whether `x1` is greater than or equal to `x2`, element by element."""
-    return apply(greater_equal, x1, x2)
+    return apply_two(greater_equal, x1, x2)
 
 
 def hypot(x1: Operand, x2: Operand, /) -> Array:
     """Length of the hypotenuse, `sqrt(x1**2 + x2**2)`. The derivative at (0, 0) is taken as 0."""
-    return apply(hypot, x1, x2)
+    return apply_two(hypot, x1, x2)
 
 
 def imag(x: Array, /) -> Array:
@@ -234,12 +234,12 @@ def isnan(x: Array, /) -> Array:
 
 def less(x1: Operand, x2: Operand, /) -> Array:
     """Whether `x1` is less than `x2`, element by element."""
-    return apply(less, x1, x2)
+    return apply_two(less, x1, x2)
 
 
 def less_equal(x1: Operand, x2: Operand, /) -> Array:
     """Whether `x1` is less than or equal to `x2`, element by element."""
-    return apply(less_equal, x1, x2)
+    return apply_two(less_equal, x1, x2)
 
 
 def log(x: Array, /) -> Array:
@@ -264,12 +264,12 @@ def log2(x: Array, /) -> Array:
 
 def logaddexp(x1: Operand, x2: Operand, /) -> Array:
     """`log(exp(x1) + exp(x2))`, without overflow. Two of -inf share the derivative."""
-    return apply(logaddexp, x1, x2)
+    return apply_two(logaddexp, x1, x2)
 
 
 def logical_and(x1: Operand, x2: Operand, /) -> Array:
     """Whether both `x1` and `x2` are true."""
-    return apply(logical_and, x1, x2)
+    return apply_two(logical_and, x1, x2)
 
 
 def logical_not(x: Array, /) -> Array:
@@ -279,27 +279,27 @@ def logical_not(x: Array, /) -> Array:
 
 def logical_or(x1: Operand, x2: Operand, /) -> Array:
     """Whether `x1` or `x2` is true."""
-    return apply(logical_or, x1, x2)
+    return apply_two(logical_or, x1, x2)
 
 
 def logical_xor(x1: Operand, x2: Operand, /) -> Array:
     """Whether exactly one of `x1` and `x2` is true."""
-    return apply(logical_xor, x1, x2)
+    return apply_two(logical_xor, x1, x2)
 
 
 def maximum(x1: Operand, x2: Operand, /) -> Array:
     """The larger of `x1` and `x2`; NaN if either is. At a tie each has half the derivative."""
-    return apply(maximum, x1, x2)
+    return apply_two(maximum, x1, x2)
 
 
 def minimum(x1: Operand, x2: Operand, /) -> Array:
     """The smaller of `x1` and `x2`; NaN if either is. At a tie each has half the derivative."""
-    return apply(minimum, x1, x2)
+    return apply_two(minimum, x1, x2)
 
 
 def multiply(x1: Operand, x2: Operand, /) -> Array:
     """Product of `x1` and `x2`."""
-    return apply(multiply, x1, x2)
+    return apply_two(multiply, x1, x2)
 
 
 def negative(x: Array, /) -> Array:
@@ -309,12 +309,12 @@ def negative(x: Array, /) -> Array:
 
 def nextafter(x1: Operand, x2: Operand, /) -> Array:
     """The next representable number after `x1` towards `x2`. It carries no derivative."""
-    return apply(nextafter, x1, x2)
+    return apply_two(nextafter, x1, x2)
 
 
 def not_equal(x1: Operand, x2: Operand, /) -> Array:
     """Whether `x1` differs from `x2`, element by element."""
-    return apply(not_equal, x1, x2)
+    return apply_two(not_equal, x1, x2)
 
 
 def positive(x: Array, /) -> Array:
@@ -329,7 +329,7 @@ def pow(x1: Operand, x2: Operand, /) -> Array:
     """
     if type(x2) is int and x2 == 2 and type(x1) is Array and x1._type.is_floating:
         return square(x1)
-    return apply(pow, x1, x2)
+    return apply_two(pow, x1, x2)
 
 
 def real(x: Array, /) -> Array:
@@ -348,7 +348,7 @@ def remainder(x1: Operand, x2: Operand, /) -> Array:
     A remainder of zero has the sign of `x2` too. The derivative is 1 to `x1` and `-floor(x1 / x2)`
     to `x2`.
     """
-    return apply(remainder, x1, x2)
+    return apply_two(remainder, x1, x2)
 
 
 def round(x: Array, /) -> Array:
@@ -404,7 +404,7 @@ def square(x: Array, /) -> Array:
 
 def subtract(x1: Operand, x2: Operand, /) -> Array:
     """Difference of `x1` and `x2`."""
-    return apply(subtract, x1, x2)
+    return apply_two(subtract, x1, x2)
 
 
 def tan(x: Array, /) -> Array:

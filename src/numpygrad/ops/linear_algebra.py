@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from numpygrad._array import Array
-from numpygrad._dispatch import apply, as_array, promoted, require_broadcast
+from numpygrad._dispatch import apply, apply_two, as_array, promoted, require_broadcast
 from numpygrad._op import linear
 from numpygrad.errors import ShapeError
 from numpygrad.ops.manipulation import (
@@ -38,7 +38,7 @@ def matmul(x1: Array, x2: Array, /) -> Array:
         inner = "x1.shape[-1] == x2.shape[-2]" if n2 > 1 else "x1.shape[-1] == x2.shape[-1]"
         raise ShapeError(f"matmul() needs {inner}, got {shape1} and {shape2}")
     if n1 <= 2 and n2 <= 2:
-        return apply(matmul, x1, x2)
+        return apply_two(matmul, x1, x2)
     if n2 == 1:
         return squeeze(matmul(x1, expand_dims(x2, axis=1)), -1)
     if n1 == 1:
@@ -48,7 +48,7 @@ def matmul(x1: Array, x2: Array, /) -> Array:
         rows = reshape(x1, (math.prod(shape1[:-1]), shape1[-1]))
         return reshape(apply(matmul, rows, x2), (*shape1[:-1], shape2[-1]))
     try:
-        return apply(matmul, x1, x2)
+        return apply_two(matmul, x1, x2)
     except (ValueError, TypeError):
         require_broadcast("matmul", shape1[:-2], shape2[:-2], of=(shape1, shape2))
         raise
@@ -109,7 +109,7 @@ def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     if axis != -1:
         x1, x2 = moveaxis(x1, axis, -1), moveaxis(x2, axis, -1)
     try:
-        return apply(vecdot, x1, x2)
+        return apply_two(vecdot, x1, x2)
     except (ValueError, TypeError):
         require_broadcast("vecdot", x1.shape[:-1], x2.shape[:-1], of=(x1.shape, x2.shape))
         raise
