@@ -51,6 +51,13 @@ def device(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.fixture(params=[d for d in DEVICES if d != "jax:cpu"])
+def quick_device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """All but JAX's, which compiles each operation for each shape: where others stand for it."""
+    with npg.device(request.param):
+        yield request.param
+
+
 @pytest.fixture(params=[d for d in DEVICES if d in ("cpu", "jax:cpu")])
 def promised_device(request: pytest.FixtureRequest) -> Iterator[str]:
     """The devices that every promised feature is tested on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -340,3 +341,72 @@ def test_a_chain_needs_less_memory() -> None:
     once = npg.checkpoint(step)
     twice = npg.checkpoint(lambda x: once(once(once(once(x)))))
     assert peak(twice, 5) < (5 + 4 + 8 + 10) * array
+
+
+class Holder:
+    """An object of a class that is not registered."""
+
+    def __init__(self, x: T) -> None:
+        self.x = x
+
+
+aside: list[Any] = []
+
+LEAKS: dict[str, Callable[[T], Any]] = {
+    "list outside": lambda x: (aside.append(npg.sin(x)), x * 2.0)[1],
+    "argument outside": lambda x: (aside.append(x), x * 2.0)[1],
+    "nothing but a list outside": lambda x: aside.append(npg.sin(x)),
+    "generator": lambda x: (npg.sin(a) for a in x),
+    "map": lambda x: map(npg.sin, x),
+    "object": lambda x: Holder(npg.sin(x)),
+    "object beside an array": lambda x: (x * 2.0, Holder(npg.sin(x))),
+    "set": lambda x: {npg.sin(x)},
+    "function": lambda x: lambda: npg.sin(x),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_what_leaves_it_beside_its_result_is_refused(device: str, leak: str) -> None:
+    try:
+        f = npg.checkpoint(LEAKS[leak])
+        with pytest.raises(DerivativeError, match=r"is still held.*Return it, or hold x\.detach"):
+            npg.grad(lambda x: (f(x), x.sum())[1])(npg.array([0.3, 0.7]))
+        f(npg.array([0.3, 0.7]))
+    finally:
+        aside.clear()
+
+
+def test_what_has_no_history_may_leave_it(device: str) -> None:
+    w = npg.array([2.0, 3.0], requires_grad=True)
+
+    @npg.checkpoint
+    def f(x: T) -> tuple[T, Holder]:
+        y = npg.sin(x)
+        aside.extend([y.detach(), y[1:].detach(), y.numpy(), w * 2.0])
+        return y * w, Holder(npg.stop_gradient(y))
+
+    x = npg.array([0.3, 0.7], requires_grad=True)
+    try:
+        (f(x)[0].sum() + aside[3].sum()).backward()
+        np.testing.assert_allclose(w.grad.numpy(), np.sin(x.numpy()) + 2.0, rtol=1e-6)
+    finally:
+        aside.clear()
+
+
+@pytest.mark.parametrize("garbage", [True, False])
+def test_cycles_are_no_leaks(device: str, garbage: bool) -> None:
+    def f(x: T) -> T:
+        held: list[Any] = [npg.sin(x)]
+        held.append(held)
+        if garbage:
+            gc.collect()  # which makes it old
+        return held[0] * 2.0
+
+    x = npg.array([0.3, 0.7])
+    found = npg.grad(lambda x: npg.checkpoint(f)(x).sum())(x)
+    np.testing.assert_allclose(found.numpy(), 2 * np.cos(x.numpy()), rtol=1e-12)
+
+
+def test_nothing_is_collected_where_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "collect", lambda *_: pytest.fail("collected"))
+    npg.grad(lambda x: npg.checkpoint(npg.sin)(x).sum())(npg.ones(2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import weakref
@@ -717,6 +718,131 @@ def test_a_forward_rule_computed_outside_has_first_derivatives(device: str) -> N
     ):
         with pytest.raises(DerivativeError, match="outside of numpygrad"):
             take()
+
+
+def ruled(kind: str, forward: Callable[[T], Any], backward: Callable[[Any, T], T]) -> Any:
+    """The sine with a rule, that gives residuals and a cotangent."""
+    if kind == "vjp":
+        f = npg.custom_vjp(npg.sin)
+        f.defvjp(lambda x: (npg.sin(x), forward(x)), lambda r, g: (backward(r, g),))
+        return f
+    f = npg.custom_jvp(npg.sin)
+    f.defjvp(lambda p, t: (npg.sin(p[0]), backward(forward(p[0]), t[0])))
+    return f
+
+
+def slope_outside(x: T) -> T:
+    return npg.asarray(np.cos(x.numpy()), device=x.device)
+
+
+READING: dict[str, tuple[Callable[[T], Any], Callable[[Any, T], T]]] = {
+    "numpy": (lambda x: x, lambda x, g: g * slope_outside(x)),
+    "item": (lambda x: x, lambda x, g: g * npg.stack([npg.cos(a.item()) for a in x])),
+    "float": (lambda x: x, lambda x, g: g * npg.array([float(npg.cos(a)) for a in x])),
+    "residual": (slope_outside, lambda r, g: g * r),
+    "in part": (lambda x: x, lambda x, g: g * (npg.cos(x) + 0.0 * x + slope_outside(x)) / 2.0),
+}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("name", READING)
+@pytest.mark.parametrize("kind", ["vjp", "jvp"])
+def test_a_rule_that_reads_values_has_first_derivatives(
+    device: str, kind: str, name: str, lazy: bool
+) -> None:
+    f = ruled(kind, *READING[name])
+    x = npg.array([0.3, 0.7, -0.2])
+    with npg.lazy() if lazy else contextlib.nullcontext():
+        first = npg.grad(lambda x: f(x).sum())(x)
+        np.testing.assert_allclose(first.numpy(), np.cos(x.numpy()), rtol=1e-12)
+        _, first = npg.jvp(f, (x,), (npg.ones(3),))
+        np.testing.assert_allclose(first.numpy(), np.cos(x.numpy()), rtol=1e-12)
+        for take in (
+            lambda: npg.hessian(lambda x: f(x).sum())(x),
+            lambda: npg.grad(slope(lambda x: f(x).sum()))(x),
+            lambda: npg.grad(lambda x: along(f)(x).sum())(x),
+            lambda: along(along(f))(x),
+        ):
+            with pytest.raises(DerivativeError, match=r"reads the values of a tracked"):
+                take()
+
+
+@pytest.mark.parametrize("kind", ["vjp", "jvp"])
+def test_a_transposed_rule_may_not_read_what_is_transposed(device: str, kind: str) -> None:
+    f = ruled(kind, lambda x: None, lambda _, g: g + 2.0 * npg.asarray(g.numpy(), device=g.device))
+    x = npg.array([0.3, 0.7, -0.2])
+    with pytest.raises(DerivativeError, match="reads the values of a tracked array"):
+        npg.jvp(f, (x,), (x,)) if kind == "vjp" else npg.grad(lambda x: f(x).sum())(x)
+
+
+@pytest.mark.parametrize("kind", ["vjp", "jvp"])
+def test_a_rule_that_is_differentiated_may_branch_print_and_move(
+    device: str, other_device: str, kind: str
+) -> None:
+    def backward(x: T, g: T) -> T:
+        assert len(f"{x} {x!r} {x[0]:.3f}") > 20
+        if not x[0] or not (x > -1).all():
+            return g
+        return g * npg.cos(x.to(other_device)).to(device) + 0.0 * g * x.detach().numpy().sum()
+
+    x = npg.array([0.3, 0.7, -0.2])
+    f = ruled(kind, lambda x: x, backward)
+    found = npg.grad(slope(lambda x: f(x).sum()))(x)
+    np.testing.assert_allclose(found.numpy(), [-0.5, -1.0, 1.0] * np.sin(x.numpy()), rtol=1e-6)
+
+
+class Holder:
+    """An object of a class that is not registered."""
+
+    def __init__(self, *x: Any) -> None:
+        self.x = x
+
+
+HIDING: dict[str, Callable[[T], Any]] = {
+    "generator": lambda x: (npg.sin(a) for a in x),
+    "map beside an array": lambda x: (x * 1.0, map(npg.sin, x)),
+    "object": lambda x: Holder(x),
+    "object in an object beside an array": lambda x: {"y": x * 1.0, "z": Holder(Holder(x * 1.0))},
+    "set": lambda x: {x * 1.0},
+    "function": lambda x: (x * 1.0, lambda: x),
+    "nothing": lambda x: None,
+    "number": lambda x: x.sum().item(),
+}
+
+
+@pytest.mark.parametrize("kind", ["vjp", "jvp"])
+@pytest.mark.parametrize("name", HIDING)
+def test_a_result_that_hides_arrays_is_refused(device: str, kind: str, name: str) -> None:
+    function = HIDING[name]
+    if kind == "vjp":
+        f = npg.custom_vjp(function)
+        f.defvjp(lambda x: (function(x), x), lambda x, g: (x,))
+    else:
+        f = npg.custom_jvp(function)
+        f.defjvp(lambda p, t: (function(p[0]), None))
+    x = npg.array([0.3, 0.7])
+    with pytest.raises(TypeError, match="gives an Array or lists, tuples"):
+        npg.grad(lambda x: (f(x), x.sum())[1])(x)
+    f(x)
+
+
+@pytest.mark.parametrize("kind", ["vjp", "jvp"])
+def test_a_result_may_hold_what_holds_no_arrays(device: str, kind: str) -> None:
+    others = ("text", 3, None, npg.float64, Holder("text", npg), npg.sin, npg.argmax(npg.ones(2)))
+
+    def function(x: T) -> Any:
+        return x * 2.0, [*others, x.device, npg.random.default_generator(), np.ones(2), lambda: T]
+
+    if kind == "vjp":
+        f = npg.custom_vjp(function)
+        f.defvjp(lambda x: (function(x), None), lambda _, g: (2.0 * g[0],))
+    else:
+        f = npg.custom_jvp(function)
+        f.defjvp(lambda p, t: (function(p[0]), (2.0 * t[0], [None] * 11)))
+    assert npg.grad(lambda x: f(x)[0].sum())(npg.ones(2)).tolist() == [2.0, 2.0]
+    whole = npg.custom_vjp(npg.argmax)
+    whole.defvjp(lambda x: (npg.argmax(x), None), lambda _, g: (None,))
+    assert npg.grad(lambda x: x[whole(x)])(npg.array([1.0, 2.0])).tolist() == [0.0, 1.0]
 
 
 def test_constants_need_no_history(device: str) -> None:

@@ -58,12 +58,12 @@ class TestRoot:
 
     @pytest.mark.parametrize("linear", LINEAR)
     def test_derivatives_agree_with_differences(
-        self, device: str, linear: Any, matrix: Any, vector: Any
+        self, quick_device: str, linear: Any, matrix: Any, vector: Any
     ) -> None:
         check_grads(
             lambda a, b: npg.root(coupled, npg.zeros(3), a, b, linear=linear),
             [matrix, vector],
-            device=device,
+            device=quick_device,
         )
 
     def test_the_third_derivative_does_too(self, vector: Any) -> None:
@@ -71,7 +71,7 @@ class TestRoot:
             lambda b: npg.root(coupled, npg.zeros(3), 0.5 * npg.eye(3), b), [vector], order=3
         )
 
-    def test_structures_of_unknowns_and_arguments(self, device: str) -> None:
+    def test_structures_of_unknowns_and_arguments(self, quick_device: str) -> None:
         def equations(x: Any, given: Any) -> Any:
             return {
                 "u": x["u"] ** 2 - given["a"] * x["v"][0],
@@ -89,7 +89,7 @@ class TestRoot:
         assert np.isclose(gradient["a"].numpy(), 2 * 10 / 8 + 1)  # of 2 sqrt(a (a + b)) + a + b
         assert np.isclose(gradient["b"].numpy(), 2 * 2 / 8 + 1)
 
-    def test_float32_stays_float32(self, device: str) -> None:
+    def test_float32_stays_float32(self, quick_device: str) -> None:
         a = npg.array([2.0, 3.0], dtype=npg.float32)
 
         x, pullback = npg.vjp(lambda a: npg.root(power, npg.ones_like(a), a), a)
@@ -100,7 +100,7 @@ class TestRoot:
         assert np.allclose(gradient.numpy(), [0.5 * 2**-0.5, 0.5 * 3**-0.5], rtol=1e-6)
 
     @pytest.mark.parametrize("linear", LINEAR)
-    def test_complex_unknowns(self, device: str, linear: Any) -> None:
+    def test_complex_unknowns(self, quick_device: str, linear: Any) -> None:
         """Also where the function is not holomorphic."""
 
         def equations(x: Any, a: Any) -> Any:
@@ -113,7 +113,7 @@ class TestRoot:
         check_grads(
             lambda a: npg.root(equations, start, a, linear=linear),
             [np.array([1 + 2j, 3 - 1j])],
-            device=device,
+            device=quick_device,
         )
 
     def test_real_unknowns_of_a_complex_argument(self) -> None:
@@ -203,12 +203,12 @@ class TestRoot:
 class TestFixedPoint:
     @pytest.mark.parametrize("linear", LINEAR)
     def test_derivatives_agree_with_differences(
-        self, device: str, linear: Any, matrix: Any, vector: Any
+        self, quick_device: str, linear: Any, matrix: Any, vector: Any
     ) -> None:
         check_grads(
             lambda a, b: npg.fixed_point(contraction, npg.zeros(3), a, b, linear=linear),
             [matrix, vector],
-            device=device,
+            device=quick_device,
         )
 
     def test_a_linear_map_has_a_closed_form(self, device: str, matrix: Any, vector: Any) -> None:
@@ -279,7 +279,7 @@ class TestFixedPoint:
         assert inverse.sum(axis=0)[0] == pytest.approx(2.5)
         assert second.shape == (count,)
 
-    def test_complex_unknowns(self, device: str) -> None:
+    def test_complex_unknowns(self, quick_device: str) -> None:
         a = npg.array([0.3 + 0.2j, -0.4j])
         found = npg.fixed_point(lambda z, a: 0.3 * npg.conj(z) ** 2 + a, npg.zeros(2) * 1j, a)
         assert np.allclose((0.3 * npg.conj(found) ** 2 + a).numpy(), found.numpy(), rtol=1e-10)
@@ -288,10 +288,10 @@ class TestFixedPoint:
                 lambda z, a: 0.3 * npg.conj(z) ** 2 + a, npg.zeros(2) * 1j, a
             ),
             [np.array([0.3 + 0.2j, -0.4j])],
-            device=device,
+            device=quick_device,
         )
 
-    def test_structures_and_float32(self, device: str) -> None:
+    def test_structures_and_float32(self, quick_device: str) -> None:
         a = npg.array(0.5, dtype=npg.float32)
 
         def of(a: Any) -> Any:
@@ -307,7 +307,7 @@ class TestFixedPoint:
 
 
 class TestSolvers:
-    def test_a_solver_is_given_the_function_of_x_alone(self, device: str) -> None:
+    def test_a_solver_is_given_the_function_of_x_alone(self, quick_device: str) -> None:
         def bisection(f: Any, x0: Any) -> Any:
             low, high = x0, x0 + 4
             for _ in range(60):
@@ -319,7 +319,7 @@ class TestSolvers:
         def of(a: Any) -> Any:
             return npg.root(power, npg.zeros(2), a, solver=bisection)
 
-        check_grads(of, [np.array([2.0, 9.0])], device=device)
+        check_grads(of, [np.array([2.0, 9.0])], device=quick_device)
         assert np.allclose(of(npg.array([2.0, 9.0])).numpy(), [2**0.5, 3])
 
     def test_nothing_of_it_is_recorded(self) -> None:
@@ -423,7 +423,7 @@ class TestMapped:
 
     @pytest.mark.parametrize("linear", LINEAR)
     @pytest.mark.parametrize("function", [npg.root, npg.fixed_point])
-    def test_each_example_is_solved(self, device: str, function: Any, linear: Any) -> None:
+    def test_each_example_is_solved(self, quick_device: str, function: Any, linear: Any) -> None:
         def of(a: Any) -> Any:
             step = power if function is npg.root else (lambda x, a: (x + a / x) / 2)
             return function(step, npg.ones(()), a, linear=linear)
@@ -483,7 +483,7 @@ class TestRefused:
         assert not found.requires_grad
 
     @pytest.mark.parametrize("start", [0.0, 1e-300])
-    def test_a_singular_jacobian_has_no_derivative(self, device: str, start: float) -> None:
+    def test_a_singular_jacobian_has_no_derivative(self, quick_device: str, start: float) -> None:
         def of(a: Any) -> Any:
             return npg.root(
                 lambda x, a: npg.stack([x[0] + x[1], 2 * x[0] + 2 * x[1] + a * x[0] ** 2]),
@@ -554,6 +554,25 @@ class TestRefused:
         with pytest.raises(TypeError, match="not str"):
             npg.root(lambda x: x, "start")
 
+    @pytest.mark.parametrize("function", [npg.root, npg.fixed_point])
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"tol": -1.0}, "finite and more than 0, not -1"),
+            ({"tol": 0.0}, "more than 0"),
+            ({"tol": npg.nan}, "not nan"),
+            ({"tol": npg.inf}, "finite"),
+            ({"maxiter": 0}, "maxiter=1 or more, not 0"),
+        ],
+    )
+    def test_options_that_make_no_sense(self, function: Any, options: Any, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            function(npg.cos, npg.array(1.0), **options)
+
+    def test_an_acceleration_below_0(self) -> None:
+        with pytest.raises(ValueError, match="acceleration=0 or more steps, not -1"):
+            npg.fixed_point(npg.cos, npg.array(1.0), acceleration=-1)
+
     def test_an_unknown_linear_solver(self) -> None:
         with pytest.raises(ValueError, match="not 'cg'"):
             npg.root(power, npg.array(1.0), 2.0, linear="cg")
@@ -561,7 +580,9 @@ class TestRefused:
 
 class TestIterations:
     @pytest.mark.parametrize(("size", "dtype"), [(1, "float64"), (8, "float32"), (60, "float64")])
-    def test_gmres_solves_also_after_restarts(self, device: str, size: int, dtype: str) -> None:
+    def test_gmres_solves_also_after_restarts(
+        self, quick_device: str, size: int, dtype: str
+    ) -> None:
         rng = np.random.default_rng(size)
         matrix = np.eye(size) + rng.standard_normal((size, size)) / (1.1 * size**0.5)
         right = rng.standard_normal(size)

@@ -108,7 +108,7 @@ def test_outer_derivatives_flow_through_all(device: str) -> None:
 
 def test_what_does_not_fit_is_refused(device: str, other_device: str) -> None:
     _, pushforward = npg.linearize(lambda x: x * x, npg.array([1.0, 2.0]))
-    with pytest.raises(ShapeError, match="takes 1 tangents"):
+    with pytest.raises(ShapeError, match=r"nested as \(\*,\), not as"):
         pushforward(npg.ones(2), npg.ones(2))
     with pytest.raises(ShapeError, match=r"the shape of its primal, \(2,\), not \(3,\)"):
         pushforward(npg.ones(3))

@@ -46,7 +46,7 @@ def decay(y: Any, t: Any, rate: Any = 1.0) -> Any:
 
 class TestValues:
     @pytest.mark.parametrize("adjoint", [False, True])
-    def test_scipy_agrees(self, device: str, adjoint: bool) -> None:
+    def test_scipy_agrees(self, quick_device: str, adjoint: bool) -> None:
         expected = scipy.integrate.solve_ivp(
             hunt_numpy, (0, 1.7), START, t_eval=TIMES, rtol=1e-11, atol=1e-13
         ).y.T
@@ -125,7 +125,7 @@ class TestValues:
         assert min(seen) >= -1
 
     @pytest.mark.parametrize("way", WAYS)
-    def test_times_may_decrease(self, device: str, way: str) -> None:
+    def test_times_may_decrease(self, quick_device: str, way: str) -> None:
         t = npg.array([1.0, 0.5, -1.0])
 
         y = npg.odeint(decay, npg.array([2.0]), t, **WAYS[way])
@@ -133,7 +133,7 @@ class TestValues:
         assert np.allclose(y.numpy()[:, 0], 2 * np.exp(1 - t.numpy()), rtol=1e-2)
 
     @pytest.mark.parametrize("way", WAYS)
-    def test_f_may_write_to_the_state_it_is_given(self, device: str, way: str) -> None:
+    def test_f_may_write_to_the_state_it_is_given(self, quick_device: str, way: str) -> None:
         def f(y: Any, t: Any) -> Any:
             y *= -1
             return y
@@ -154,7 +154,7 @@ class TestValues:
         assert npg.odeint(decay, npg.array([2.0]), npg.array([3.0, 3.0])).tolist() == [[2.0]] * 2
 
     @pytest.mark.parametrize("adjoint", [False, True])
-    def test_structures_and_numbers(self, device: str, adjoint: bool) -> None:
+    def test_structures_and_numbers(self, quick_device: str, adjoint: bool) -> None:
         def swing(state: Any, t: Any, given: Any) -> Any:
             return {"x": state["v"], "v": -given["k"] * state["x"]}
 
@@ -172,7 +172,7 @@ class TestValues:
         assert np.isclose(gradient["k"].numpy(), slope, rtol=1e-4)
 
     @pytest.mark.parametrize("adjoint", [False, True])
-    def test_complex_states(self, device: str, adjoint: bool) -> None:
+    def test_complex_states(self, quick_device: str, adjoint: bool) -> None:
         """z = z0 exp(rate t), whose gradients are in the convention of `grad`."""
         weight, z0, rate = 1 - 2j, 1 + 2j, -0.3 + 1j
 
@@ -202,7 +202,7 @@ class TestValues:
         )
 
     @pytest.mark.parametrize("way", ["dopri5", "rk4", "rk4-adjoint"])
-    def test_float32_stays_float32(self, device: str, way: str) -> None:
+    def test_float32_stays_float32(self, quick_device: str, way: str) -> None:
         y0 = npg.array([2.0], dtype=npg.float32)
         t = npg.array([0.0, 1.0], dtype=npg.float32)
         options = {"rtol": 1e-5, "atol": 1e-7} if way == "dopri5" else WAYS[way]
@@ -338,11 +338,74 @@ class TestGradients:
         def f(y: Any, t: Any, other: Any) -> Any:
             return -other * y if t.item() < 0.5 else -rate * other * y
 
-        y = npg.odeint(
-            f, npg.array([1.0]), [0.0, 1.0], npg.array(1.0, requires_grad=True), adjoint=True
-        )
         with pytest.raises(DerivativeError, match="Pass it as an argument"):
-            y[-1].sum().backward()
+            npg.odeint(
+                f, npg.array([1.0]), [0.0, 1.0], npg.array(1.0, requires_grad=True), adjoint=True
+            )
+
+    @pytest.mark.parametrize("way", ["dopri5-adjoint", "rk4-adjoint"])
+    @pytest.mark.parametrize("derivative", ["reverse", "forward", "second"])
+    def test_and_those_of_times_between_only(
+        self, quick_device: str, way: str, derivative: str
+    ) -> None:
+        """Nothing else is tracked, and at both ends f is another function."""
+
+        def end(rate: Any) -> Any:
+            return npg.odeint(
+                lambda y, t: -y * rate if 0.2 < float(t) < 0.8 else -y,
+                npg.array([1.0]),
+                [0.0, 1.0],
+                **WAYS[way],
+            )[-1, 0]
+
+        one = npg.array(1.0)
+        take = {
+            "reverse": npg.grad(end),
+            "forward": lambda r: npg.jvp(end, (r,), (one,)),
+            "second": npg.grad(npg.grad(end)),
+        }
+        with pytest.raises(DerivativeError, match="Pass it as an argument"):
+            take[derivative](one)
+        with npg.no_grad():
+            assert np.isclose(end(one).item(), np.exp(-1), rtol=1e-3)
+
+    @pytest.mark.parametrize("derivative", ["reverse", "forward", "second"])
+    def test_and_those_that_only_the_equation_of_a_derivative_meets(self, derivative: str) -> None:
+        rate = npg.array(1.0, requires_grad=True)
+        is_solved = False
+
+        def end(y0: Any) -> Any:
+            nonlocal is_solved
+            is_solved = False
+            found = npg.odeint(
+                lambda y, t: -y * rate if is_solved and 0.2 < float(t) < 0.8 else -y,
+                y0,
+                [0.0, 1.0],
+                adjoint=True,
+            )[-1, 0]
+            is_solved = True
+            return found
+
+        y0 = npg.array([1.0])
+        take = {
+            "reverse": npg.grad(end),
+            "forward": lambda y: npg.jvp(end, (y,), (y,)),
+            "second": npg.grad(lambda y: npg.sum(npg.grad(end)(y))),
+        }
+        with pytest.raises(DerivativeError, match="Pass it as an argument"):
+            take[derivative](y0)
+
+    @pytest.mark.parametrize("way", ["dopri5-adjoint", "rk4-adjoint"])
+    def test_what_f_tracks_itself_is_no_closure(self, way: str) -> None:
+        def f(y: Any, t: Any, rate: Any) -> Any:
+            own = npg.array(1.0, requires_grad=True)
+            return npg.vjp(lambda v: npg.cos(v) * own, npg.array([np.pi / 2]))[1](y)[0] * rate
+
+        slope = npg.grad(
+            lambda rate: npg.odeint(f, npg.array([1.0]), [0.0, 1.0], rate, **WAYS[way])[-1, 0]
+        )(npg.array(1.0))
+
+        assert np.isclose(slope.item(), -np.exp(-1), rtol=1e-4)
 
     def test_an_argument_overwritten_before_backward_is_an_error(self) -> None:
         rate = npg.array([1.0], requires_grad=True) * 1
@@ -509,10 +572,13 @@ class TestErrors:
             {"method": "rk4", "steps_between": 0},
             {"rtol": -1.0},
             {"rtol": 0.0, "atol": 0.0},
+            {"atol": npg.nan},
+            {"rtol": npg.inf},
+            {"max_steps": 0},
         ],
     )
     def test_options_that_make_no_sense(self, options: Any) -> None:
-        with pytest.raises(ValueError, match=r"method|steps_between|rtol"):
+        with pytest.raises(ValueError, match=r"method|steps_between|rtol|max_steps"):
             npg.odeint(decay, npg.array([1.0]), [0.0, 1.0], **options)
 
 

@@ -116,7 +116,7 @@ def test_every_backend_gives_its_own_arrays(device: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["bfgs", "newton-cg", "nelder-mead"])
-def test_a_structure_comes_back(device: str, method: str) -> None:
+def test_a_structure_comes_back(quick_device: str, method: str) -> None:
     start = {"slope": npg.array(0.0), "offset": npg.zeros(2)}
 
     found = minimize(misfit, start, method=method)
@@ -145,7 +145,7 @@ def test_a_matrix_is_its_elements() -> None:
     assert np.allclose(found.x.numpy(), target.numpy())
 
 
-def test_float32_is_computed_and_given_in_float32(device: str) -> None:
+def test_float32_is_computed_and_given_in_float32(quick_device: str) -> None:
     seen = []
 
     def value(x: Any) -> Any:
@@ -170,7 +170,7 @@ def test_arrays_of_two_dtypes_keep_theirs() -> None:
 
 
 @pytest.mark.parametrize("method", ["bfgs", "newton-cg", "trust-exact", "nelder-mead"])
-def test_complex_parameters_are_two_real_ones(device: str, method: str) -> None:
+def test_complex_parameters_are_two_real_ones(quick_device: str, method: str) -> None:
     target = npg.array([1 + 2j, -1j])
 
     found = minimize(
@@ -183,7 +183,7 @@ def test_complex_parameters_are_two_real_ones(device: str, method: str) -> None:
     assert np.allclose(found.x.numpy(), [0.5 + 2j, -1j], atol=1e-4)
 
 
-def test_arguments_are_passed_on(device: str) -> None:
+def test_arguments_are_passed_on(quick_device: str) -> None:
     target = npg.array([3.0, 4.0])
 
     found = minimize(lambda x, t, k: npg.sum((x - k * t) ** 2), npg.zeros(2), (target, 2))
@@ -233,10 +233,11 @@ def test_lazily_it_finds_the_same() -> None:
     [
         [(None, 0.5), (None, None), (1.5, 2)],
         (npg.array([-npg.inf, -npg.inf, 1.5]), npg.array([0.5, npg.inf, 2])),
-        (np.array([-np.inf, -np.inf, 1.5]), [0.5, np.inf, 2]),
+        (np.array([-np.inf, -np.inf, 1.5]), [0.5, None, 2]),
+        np.array([(-np.inf, 0.5), (-np.inf, np.inf), (1.5, 2)]),
         scipy.optimize.Bounds([-np.inf, -np.inf, 1.5], [0.5, np.inf, 2]),
     ],
-    ids=["pairs", "arrays", "lists", "scipy"],
+    ids=["pairs", "arrays", "lists", "array", "scipy"],
 )
 def test_bounds_hold(bounds: Any) -> None:
     expected = scipy.optimize.minimize(
@@ -252,7 +253,7 @@ def test_bounds_hold(bounds: Any) -> None:
     assert found.x[0].item() == 0.5
 
 
-def test_bounds_of_a_structure_are_structures_or_numbers(device: str) -> None:
+def test_bounds_of_a_structure_are_structures_or_numbers(quick_device: str) -> None:
     start = {"slope": npg.array(0.0), "offset": npg.zeros(2)}
 
     found = minimize(misfit, start, bounds=({"slope": 0, "offset": npg.zeros(2)}, 1.5))
@@ -263,7 +264,49 @@ def test_bounds_of_a_structure_are_structures_or_numbers(device: str) -> None:
     assert round(free.x["slope"].item(), 4) == 2
 
 
-@pytest.mark.parametrize("bounds", [[(0, 1)], [(0,), (1,)], ({"a": 0.0}, None)])
+def test_two_lists_in_a_tuple_are_lower_and_upper_bounds_of_two_elements_too() -> None:
+    target = npg.array([9.0, -1.0])
+
+    found = minimize(
+        lambda x: npg.sum((x - target) ** 2), npg.array([0.5, 2.0]), bounds=([0.0, 1.0], [2.0, 3.0])
+    )
+    pairs = minimize(
+        lambda x: npg.sum((x - target) ** 2), npg.array([0.5, 2.0]), bounds=[(0.0, 1.0), (2.0, 3.0)]
+    )
+
+    assert found.x.tolist() == [2, 1]
+    assert pairs.x.tolist() == [1, 2]
+
+
+def test_a_list_has_a_pair_for_each_element_of_a_structure() -> None:
+    start = [npg.array(0.5), npg.array([0.5, 0.5])]
+
+    found = minimize(
+        lambda p: (p[0] - 3) ** 2 + npg.sum((p[1] - 3) ** 2),
+        start,
+        bounds=[(None, 1.0), (0, 2), (0, None)],
+    )
+
+    assert found.x[0].item() == 1
+    assert np.allclose(found.x[1].numpy(), [2, 3])
+
+
+@pytest.mark.parametrize("bounds", [{"slope": (None, 1.0), "offset": (0, 1)}, 1.0, "low"])
+def test_a_structure_of_pairs_is_refused(bounds: Any) -> None:
+    with pytest.raises(TypeError, match=r"tuple \(lower, upper\).*or a list with a pair for each"):
+        minimize(misfit, {"slope": 0.0, "offset": npg.ones(2)}, bounds=bounds)
+
+
+def test_a_tuple_of_pairs_is_refused() -> None:
+    """SciPy would take them as pairs, and two of them might as well be lower and upper bounds."""
+    with pytest.raises(TypeError, match="Pairs, one for each element, are a list"):
+        minimize(lambda x: npg.sum(x**2), npg.ones(2), bounds=((0, 1), (2, 3)))
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [[(0, 1)], [(0,), (1,)], [0.0, 1.0], ({"a": 0.0}, None), ([0.0, 1.0, 2.0], None)],
+)
 def test_bounds_of_another_structure_are_refused(bounds: Any) -> None:
     with pytest.raises(npg.errors.ShapeError, match="bound"):
         minimize(lambda x: npg.sum(x**2), npg.ones(2), bounds=bounds)
@@ -505,6 +548,19 @@ class TestRefused:
         with pytest.raises(npg.errors.ShapeError, match="no array"):
             minimize(rosenbrock, {})
 
+    @pytest.mark.parametrize("function", [minimize, least_squares])
+    def test_parameters_without_elements(self, function: Any) -> None:
+        with pytest.raises(ValueError, match="x0 of one element or more"):
+            function(lambda x: npg.sum(x**2), npg.zeros(0))
+
+    @pytest.mark.parametrize("function", [minimize, least_squares])
+    def test_arguments_that_are_no_tuple(self, function: Any) -> None:
+        with pytest.raises(TypeError, match=r"args=\(a,\), not Array"):
+            function(lambda x, a: npg.sum(a * x**2), npg.ones(1), npg.array(2.0))
+        rule = {"type": "eq", "fun": lambda x, a: x - a, "args": npg.array(2.0)}
+        with pytest.raises(TypeError, match=r"args are a tuple, \(a,\), not Array"):
+            minimize(lambda x: npg.sum(x**2), npg.ones(1), constraints=rule)
+
     @pytest.mark.parametrize("method", ["bfgs", "powell", "newton-cg"])
     def test_a_derivative_through_the_result(self, method: str) -> None:
         def minimum(a: Any) -> Any:
@@ -540,9 +596,7 @@ class TestLeastSquares:
 
     @pytest.mark.parametrize("method", ["trf", "dogbox", "lm"])
     @pytest.mark.parametrize("compiled", [False, True])
-    def test_the_solution_of_the_normal_equations(
-        self, promised_device: str, method: str, compiled: bool
-    ) -> None:
+    def test_the_solution_of_the_normal_equations(self, method: str, compiled: bool) -> None:
         start = {"a": npg.array(0.0), "b": npg.array(0.5)}
         matrix = np.array([[0, 1], [1, 1], [2, 1], [3, 1], [1, 0.0]])
         expected = np.linalg.lstsq(matrix, np.ones(5))[0]

@@ -11,7 +11,8 @@ import pytest
 
 import numpygrad as npg
 from numpygrad import Array
-from numpygrad._tree import leaves_of, rebuilt, structure_of
+from numpygrad._tree import leaves_like, leaves_of, rebuilt, shown, structure_of
+from numpygrad.errors import ShapeError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,3 +110,17 @@ def test_what_is_no_array_in_an_argument_is_refused() -> None:
 def test_a_class_is_registered_once() -> None:
     with pytest.raises(ValueError, match="Line is registered already"):
         npg.register_pytree_node(Line, lambda x: ((), None), lambda _, parts: Line(0, 0))
+
+
+def test_structures_in_messages() -> None:
+    tree = {"layers": [Layer(1.0, None), (2.0,)], "line": Line(1.0, [2.0])}
+    assert shown(tree) == "{'layers': [Layer(weight=*, bias=None), (*,)], 'line': Line(*, [*])}"
+
+
+def test_leaves_are_matched_by_key_and_structure() -> None:
+    tree = {"a": 1.0, "b": [Layer(2.0, 3.0), Line(4.0, None)]}
+    given = {"b": (Layer(20.0, 30.0), Line(40.0, None)), "a": 10.0}
+    assert leaves_like(tree, given, "it is") == [10.0, 20.0, 30.0, 40.0]
+    for wrong in ({"a": 1.0}, {"a": [1.0], "b": tree["b"]}, {"a": 1.0, "b": [Line(1, 2), None]}):
+        with pytest.raises(ShapeError, match=r"it is nested as \{'a': \*"):
+            leaves_like(tree, wrong, "it is")

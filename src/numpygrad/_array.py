@@ -320,6 +320,9 @@ class Array:
             numpygrad._dispatch.settle([self])
         elif (tracing := _modes.tracing()) is not None:
             tracing.require_values([self], "the values of an array")
+        if _modes.unusual and self._node is not None and _modes.is_grad_enabled():
+            for watcher in _modes.watching():
+                watcher.read(self)
         if isinstance(self._data, np.generic):  # a 0-d result of NumPy, given memory once asked for
             self._data = np.asarray(self._data)
         return self._data
@@ -575,7 +578,10 @@ class Array:
                 f"the truth value of an array of shape {self.shape} is ambiguous; "
                 "use .any() or .all()"
             )
-        return bool(self.item())
+        if self._node is None:
+            return bool(self.item())
+        with _modes.no_grad():  # a branch, not a value that is computed with
+            return bool(self.item())
 
     def __int__(self, /) -> int:
         return int(self.item())  # type: ignore[arg-type]  # refuses complex numbers itself
@@ -591,9 +597,11 @@ class Array:
             raise TypeError(f"only a 0-d integer array is an index, not {self.dtype} {self.shape}")
         return int(self.item())  # type: ignore[arg-type]  # of an integer dtype
 
+    @_modes.no_grad()
     def __str__(self) -> str:
         return str(self.numpy())
 
+    @_modes.no_grad()
     def __repr__(self) -> str:
         body = np.array2string(self.numpy(), separator=", ", prefix="Array(")
         if 0 in self.shape:
@@ -606,6 +614,7 @@ class Array:
             body += ", requires_grad=True"
         return f"Array({body})"
 
+    @_modes.no_grad()
     def __format__(self, specification: str) -> str:
         return format(self.item(), specification) if specification else str(self)
 

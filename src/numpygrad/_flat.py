@@ -74,7 +74,7 @@ class Layout:
         sizes = [x.size * (1 + (x.dtype.kind == "c")) for x in arrays]
         self._starts = [0, *itertools.accumulate(sizes)]
         self.size = self._starts[-1]
-        self._is_vector = self.is_array and not self.is_complex and len(self.shapes[0]) == 1
+        self.is_vector = self.is_array and not self.is_complex and len(self.shapes[0]) == 1
 
     def parts(self, tree: Tree, what: str) -> list[Any]:
         """The leaves of a structure that is nested like the one this was made of.
@@ -122,7 +122,7 @@ class Layout:
 
     def tree(self, vector: Array) -> Tree:
         """The structure whose arrays lie in the last axis of `vector`; other axes come first."""
-        if self._is_vector:
+        if self.is_vector:
             return vector
         leaves = []
         for start, shape, dtype in zip(self._starts, self.shapes, self.dtypes, strict=False):

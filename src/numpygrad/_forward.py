@@ -187,7 +187,7 @@ def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Any:
         types = [(node.type, node.shape)]
         if several:
             types = [(node.type.of(data), data.shape) for data in node.output]
-        zeros = [_tracked_zeros(type_, shape) for type_, shape in types]
+        zeros = [tracked_zeros(type_, shape) for type_, shape in types]
         pull: Any = op.pulls(Mode.RECORDED_CAREFUL, len(node.parents))[i]
         pulled: Array = pull(node, Parts(zeros) if several else zeros[0])
         nodes = {z._node for z in zeros if z._node is not None}
@@ -198,7 +198,8 @@ def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Any:
     return Parts(pushed) if several else pushed[0]
 
 
-def _tracked_zeros(type_: ArrayType, shape: Shape) -> Array:
+def tracked_zeros(type_: ArrayType, shape: Shape) -> Array:
+    """Zeros to take derivatives with respect to."""
     zeros = zeros_of(type_, shape)
     zeros._node = leaf(type_, shape)
     return zeros

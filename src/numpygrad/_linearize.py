@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numpygrad._array import Array
-from numpygrad._dispatch import convert
 from numpygrad._forward import tangents_of
 from numpygrad._transforms import (
-    as_leaf,
     depends_on_others,
     detached,
+    fitted,
     is_nested,
+    outputs_of,
     traced,
 )
-from numpygrad._tree import Tree, leaves_of, rebuilt, structure_of
-from numpygrad.errors import DeviceError, ShapeError
+from numpygrad._tree import Tree, leaves_like, rebuilt
 
 
 def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Tree]]:
@@ -53,27 +51,13 @@ def linearize(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callabl
     chosen = tuple(range(len(primals)))
     nested = is_nested(primals, chosen)
     result, inputs = traced(function, primals, chosen, {})
-    outputs = leaves_of(result)
-    structure = structure_of(primals)
+    outputs = outputs_of("linearize", result)
 
     def pushforward(*tangents: Any) -> Tree:
-        if structure_of(tangents) != structure:
-            raise ShapeError(
-                f"the pushforward takes {len(primals)} tangents, of the structures of the primals"
-            )
-        given = [as_leaf(t) for t in leaves_of(tangents)]
-        seeds = {x._node: _fitted(x, t) for x, t in zip(inputs, given, strict=True)}
+        given = leaves_like(primals, tangents, "the pushforward takes tangents")
+        seeds = {x._node: fitted(x, t) for x, t in zip(inputs, given, strict=True)}
         moving = nested or is_nested(tangents, chosen)
-        found, moving = tangents_of(outputs, seeds, nested=moving)  # type: ignore[arg-type]  # they have nodes
+        found, _ = tangents_of(outputs, seeds, nested=moving)  # type: ignore[arg-type]  # they have nodes
         return rebuilt(result, found)
 
     return detached(result, nested or depends_on_others(result, inputs)), pushforward
-
-
-def _fitted(x: Array, t: Array) -> Array:
-    """A tangent in the dtype of its primal, if it has its shape and device."""
-    if t.shape != x.shape:
-        raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
-    if t.device is not x.device:
-        raise DeviceError(f"a tangent is on the device of its primal, {x.device!r}, {t.device!r}")
-    return t if t.dtype == x.dtype else convert(t, x.dtype)

@@ -142,7 +142,7 @@ class enable_grad(_GradMode):
 
 
 class Watching(_Mode):
-    """A context to which recorded ops, writes, and sweeps before they begin, are shown."""
+    """A context to which recorded ops, writes, reads, and sweeps before they begin, are shown."""
 
     def _enter(self) -> Token[tuple[Watching, ...]]:
         return _watching.set((*_watching.get(), self))
@@ -155,6 +155,9 @@ class Watching(_Mode):
 
     def written(self, stamp: int, storage: Storage) -> None:
         """Look at the write into a storage that began when the clock stood at `stamp`."""
+
+    def read(self, x: Array) -> None:
+        """Look at a tracked array before its values are read by what records nothing."""
 
     def drawn(self, generator: Generator) -> None:
         """Look at a generator before random numbers are drawn from it."""

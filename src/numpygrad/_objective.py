@@ -194,19 +194,33 @@ def limits_of(bounds: Any, layout: Layout) -> Any:
         return bounds
     if layout.is_complex:
         raise DTypeError("bounds are of real arrays; give real and imaginary parts as two arrays")
-    if layout.is_array and all(isinstance(pair, (list, tuple)) for pair in bounds):
-        pairs = list(bounds)
-        if len(pairs) != layout.size or any(len(pair) != 2 for pair in pairs):
-            raise ShapeError(
-                f"bounds, a list, has a pair (lower, upper) for each of {layout.size} elements, "
-                f"not {bounds!r}"
-            )
-        lower = [-np.inf if pair[0] is None else float(pair[0]) for pair in pairs]
-        upper = [np.inf if pair[1] is None else float(pair[1]) for pair in pairs]
-        return Bounds(np.array(lower), np.array(upper))
-    if not isinstance(bounds, (list, tuple)) or len(bounds) != 2:
-        raise TypeError(f"bounds is a pair (lower, upper), not {bounds!r}")
+    if isinstance(bounds, (Array, np.ndarray)):
+        bounds = bounds.tolist()
+    if isinstance(bounds, list):
+        return Bounds(*_pairs(bounds, layout))
+    if not isinstance(bounds, tuple) or len(bounds) != 2:
+        raise TypeError(
+            "bounds is a tuple (lower, upper), each for the whole of x0, or a list with a pair for "
+            f"each element, not {bounds!r}"
+        )
     return Bounds(_side(bounds[0], -np.inf, layout), _side(bounds[1], np.inf, layout))
+
+
+def _pairs(bounds: list[Any], layout: Layout) -> tuple[Vector, Vector]:
+    """The lower and the upper bounds of a list of pairs."""
+    is_pairs = all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in bounds)
+    if not is_pairs or len(bounds) != layout.size:
+        raise ShapeError(
+            "bounds, as a list, has a pair (lower, upper) of numbers for each element of x0, which "
+            f"are {layout.size}, not {bounds!r}. Lower and upper bounds of the whole of x0 are a "
+            "tuple"
+        )
+    lower, upper = zip(*bounds, strict=True)
+    return _numbers(lower, -np.inf), _numbers(upper, np.inf)
+
+
+def _numbers(given: Sequence[Any], missing: float) -> Vector:
+    return np.array([missing if x is None else float(x) for x in given], dtype=np.float64)
 
 
 def _side(given: Tree, missing: float, layout: Layout) -> Vector:
@@ -215,19 +229,30 @@ def _side(given: Tree, missing: float, layout: Layout) -> Vector:
         given = missing
     if isinstance(given, (int, float)):
         return np.full(layout.size, float(given))
-    limits = [np.asarray(given)] if _is_list(given, layout) else layout.parts(given, "a bound")
+    if layout.is_array and isinstance(given, tuple):
+        raise TypeError(
+            "bounds, as a tuple, is (lower, upper), each a number, a list or an array for an x0 "
+            f"that is an array, not {given!r}. Pairs, one for each element, are a list"
+        )
+    if layout.is_array and isinstance(given, list):
+        limits = [_numbers(given, missing) if layout.is_vector else np.asarray(given)]
+    else:
+        limits = layout.parts(given, "a bound")
     return np.concatenate(
-        [
-            np.broadcast_to(x.numpy() if isinstance(x, Array) else x, shape).ravel()
-            for x, shape in zip(limits, layout.shapes, strict=True)
-        ],
+        [_spread(x, shape) for x, shape in zip(limits, layout.shapes, strict=True)],
         dtype=np.float64,
     )
 
 
-def _is_list(given: Any, layout: Layout) -> bool:
-    """Whether numbers for the elements of an array were given as a list."""
-    return layout.is_array and isinstance(given, (list, tuple))
+def _spread(limit: Any, shape: tuple[int, ...]) -> Any:
+    """A bound for each element of an array."""
+    values = limit.numpy() if isinstance(limit, Array) else np.asarray(limit)
+    try:
+        return np.broadcast_to(values, shape).ravel()
+    except ValueError as error:
+        raise ShapeError(
+            f"a bound of an array of shape {shape} broadcasts to it, not one of {values.shape}"
+        ) from error
 
 
 def constraints_of(constraints: Any, layout: Layout, *, curved: bool) -> list[Any]:
@@ -256,6 +281,8 @@ def _constraint(given: Any, layout: Layout, *, curved: bool) -> Any:
                 f"derivatives are exact by themselves. Got {dict(given)!r}"
             )
         fun, args, feasible = given["fun"], given.get("args", ()), False
+        if not isinstance(args, (tuple, list)):
+            raise TypeError(f"a constraint's args are a tuple, (a,), not {type(args).__name__}")
         lower, upper = 0.0, 0.0 if given["type"] == "eq" else np.inf
     else:
         raise TypeError(

@@ -66,7 +66,7 @@ class Progress:
             self._write(note, now - self._started)
 
     def _write(self, note: str, seconds: float) -> None:
-        state = f"{self._done:g}" if self._total is None else f"{self._done / self._total:.0%}"
+        state = f"{self._done:g}" if not self._total else f"{self._done / self._total:.0%}"
         line = f"{self._name}: {state}, {seconds:.1f} s" + (f", {note}" if note else "")
         self._width, width = len(line), self._width
         sys.stderr.write("\r" + line.ljust(width))

@@ -7,6 +7,7 @@ for the arguments it differentiates, so nested calls do not confuse each other.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -19,8 +20,8 @@ from numpygrad._engine import cotangents, own_gradients, seed_for, zeros_of
 from numpygrad._forward import nodes_behind, tangents_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME
-from numpygrad._tree import Tree, leaves_of, rebuilt
-from numpygrad.errors import DTypeError, ShapeError
+from numpygrad._tree import Tree, leaves_like, leaves_of, rebuilt
+from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
 
 
@@ -72,11 +73,7 @@ def traced(
     kwargs: dict[str, Any],
 ) -> tuple[Any, list[Array]]:
     """The function's result with the chosen arguments tracked, and those arguments' arrays."""
-    for i in argnums:
-        if not -len(args) <= i < len(args):
-            raise ValueError(
-                f"argnums {i} asks for an argument that is not there: {len(args)} were given"
-            )
+    require_arguments(args, argnums)
     with _modes.enable_grad():
         inputs = _inputs([args[i] for i in argnums])
         rest = map(_handed, inputs)
@@ -84,6 +81,61 @@ def traced(
         for i in argnums:
             replaced[i] = rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])])
         return function(*replaced, **kwargs), inputs
+
+
+def require_arguments(args: Sequence[Any], argnums: Sequence[int]) -> None:
+    """Refuse to differentiate by arguments that are not there, or by one of them twice."""
+    for i in argnums:
+        if not -len(args) <= i < len(args):
+            raise ValueError(
+                f"argnums {i} asks for an argument that is not there: {len(args)} were given"
+            )
+    if len({i % len(args) for i in argnums}) < len(argnums):
+        raise ValueError(f"argnums {tuple(argnums)} asks for one argument twice")
+
+
+def chosen_of(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    """The positions of arguments that a transformation was asked for."""
+    try:
+        return (operator.index(argnums),)  # type: ignore[arg-type]  # or it raises
+    except TypeError:
+        return tuple(map(operator.index, argnums))  # type: ignore[arg-type]  # a sequence
+
+
+def outputs_of(name: str, result: Tree) -> list[Array]:
+    """The Arrays that a function gave; a `TypeError` if there is anything else among them."""
+    leaves = leaves_of(result)
+    for y in leaves:
+        if not isinstance(y, Array):
+            raise TypeError(
+                f"{name}() is of functions that return Arrays, or nested lists, tuples, dicts and "
+                f"dataclasses of them, not {type(y).__name__}"
+            )
+    return leaves
+
+
+def pair_of(name: str, result: Any) -> Any:
+    """What a function with `has_aux=True` gave."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            f"{name}(has_aux=True) is of functions that return a pair, a value and anything else, "
+            f"not {type(result).__name__}"
+        )
+    return result
+
+
+def fitted(x: Array, t: Any) -> Array:
+    """A tangent in the dtype of its primal, if it has its shape and device."""
+    t = as_leaf(t)
+    if t.shape != x.shape:
+        raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
+    if t.device is not x.device:
+        raise DeviceError(
+            f"a tangent is on the device of its primal, {x.device!r}, not on {t.device!r}"
+        )
+    if t._type.is_complex and not x._type.is_complex:
+        raise DTypeError(f"the tangent of a real array is real, not {t.dtype}")
+    return t if t.dtype == x.dtype else convert(t, x.dtype)
 
 
 def is_nested(args: Sequence[Any], argnums: Sequence[int]) -> bool:
@@ -166,13 +218,13 @@ def value_and_grad(
     >>> npg.value_and_grad(lambda x: (x**3).sum())(npg.array([1.0, 2.0]))
     (Array(9.), Array([ 3., 12.]))
     """
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    chosen = chosen_of(argnums)
 
     @functools.wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
         result, inputs = traced(function, args, chosen, kwargs)
         nested = is_nested(args, chosen)
-        y = result[0] if has_aux else result
+        y = pair_of("grad", result)[0] if has_aux else result
         if not isinstance(y, Array):
             raise TypeError(
                 f"the function to differentiate returns an Array, not {type(y).__name__}"
@@ -190,7 +242,7 @@ def value_and_grad(
         rest = iter(gradients)
         trees = tuple(rebuilt(args[i], [next(rest) for _ in leaves_of(args[i])]) for i in chosen)
         value = detached(result, outer or (has_aux and depends_on_others(result, inputs)))
-        return value, trees[0] if isinstance(argnums, int) else trees
+        return value, trees if isinstance(argnums, Sequence) else trees[0]
 
     return differentiated
 
@@ -268,19 +320,17 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
     chosen = tuple(range(len(primals)))
     nested = is_nested(primals, chosen)
     result, inputs = traced(function, primals, chosen, {})
-    outputs = leaves_of(result)
+    outputs = outputs_of("vjp", result)
 
     def pullback(g: Tree) -> tuple[Tree, ...]:
-        seeds = leaves_of(g)
-        if len(seeds) != len(outputs):
-            raise ShapeError(f"the pullback takes {len(outputs)} cotangents, got {len(seeds)}")
+        seeds = leaves_like(result, g, "the pullback takes cotangents")
         totals: list[Array] | None = None
         for y, given in zip(outputs, seeds, strict=True):
             seed = seed_for(y, given)
             tracked = nested or (_modes.is_grad_enabled() and seed._node is not None)
             part, _ = pulled_by(y, seed, inputs, tracked)
             totals = part if totals is None else [a + b for a, b in zip(totals, part, strict=True)]
-        rest = iter(totals or [])
+        rest = iter(totals or [zeros_of(x._type, x.shape) for x in inputs])
         return tuple(rebuilt(x, [next(rest) for _ in leaves_of(x)]) for x in primals)
 
     return detached(result, nested or depends_on_others(result, inputs)), pullback
@@ -313,17 +363,9 @@ def jvp(
         )
     chosen = tuple(range(len(primals)))
     result, inputs = traced(function, primals, chosen, {})
-    given = [as_leaf(t) for t in leaves_of(list(tangents))]
-    if len(given) != len(inputs):
-        raise ShapeError(
-            f"jvp() needs a tangent for each array, got {len(inputs)} and {len(given)}"
-        )
-    seeds: dict[Node, Array] = {}
-    for x, t in zip(inputs, given, strict=True):
-        if t.shape != x.shape:
-            raise ShapeError(f"a tangent has the shape of its primal, {x.shape}, not {t.shape}")
-        seeds[cast("Node", x._node)] = t if t.dtype == x.dtype else convert(t, x.dtype)
+    given = leaves_like(list(primals), list(tangents), "jvp() takes tangents")
+    seeds = {cast("Node", x._node): fitted(x, t) for x, t in zip(inputs, given, strict=True)}
     nested = is_nested(primals, chosen) or is_nested(tangents, chosen)
-    outputs = leaves_of(result)
+    outputs = outputs_of("jvp", result)
     found, nested = tangents_of(outputs, seeds, nested=nested)
     return detached(result, nested), rebuilt(result, found)

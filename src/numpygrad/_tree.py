@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from numpygrad.errors import ShapeError
+
 Tree: TypeAlias = Any
 """An Array, or nested lists, tuples, dicts, dataclasses and registered classes of them."""
 
@@ -135,6 +137,66 @@ def _built(tree: Tree, rest: Iterator[Any]) -> Tree:
             object.__setattr__(made, name, _built(getattr(tree, name), rest))
         return made
     return next(rest)
+
+
+def leaves_like(tree: Tree, given: Tree, what: str) -> list[Any]:
+    """The leaves of what was `given`, in the order of those of `tree`.
+
+    Raises
+    ------
+    ShapeError
+        If it is not nested likewise: dicts with the same keys, sequences of the same length.
+    """
+    found: list[Any] = []
+    if not _match(tree, given, found):
+        raise ShapeError(f"{what} nested as {shown(tree)}, not as {shown(given)}")
+    return found
+
+
+def _match(tree: Tree, given: Tree, found: list[Any]) -> bool:
+    if isinstance(tree, dict):
+        return (
+            isinstance(given, dict)
+            and tree.keys() == given.keys()
+            and all(_match(item, given[key], found) for key, item in tree.items())
+        )
+    if isinstance(tree, (list, tuple)):
+        return (
+            isinstance(given, (list, tuple))
+            and len(tree) == len(given)
+            and all(_match(a, b, found) for a, b in zip(tree, given, strict=True))
+        )
+    if tree is None or given is None:
+        return tree is given
+    if type(tree) in _registered:
+        flatten = _registered[type(tree)][0]
+        return type(given) is type(tree) and _match(
+            list(flatten(tree)[0]), list(flatten(given)[0]), found
+        )
+    if _is_dataclass(tree):
+        return type(given) is type(tree) and all(
+            _match(getattr(tree, name), getattr(given, name), found) for name in _fields(tree)
+        )
+    found.append(given)
+    return not isinstance(given, (dict, list, tuple))
+
+
+def shown(tree: Tree) -> str:
+    """The nesting of a tree for a message, its leaves as asterisks."""
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{key!r}: {shown(item)}" for key, item in tree.items()) + "}"
+    if isinstance(tree, list):
+        return "[" + ", ".join(map(shown, tree)) + "]"
+    if isinstance(tree, tuple):
+        return "(" + ", ".join(map(shown, tree)) + ("," if len(tree) == 1 else "") + ")"
+    if tree is None:
+        return "None"
+    if type(tree) in _registered:
+        return f"{type(tree).__name__}{shown(tuple(_registered[type(tree)][0](tree)[0]))}"
+    if _is_dataclass(tree):
+        parts = (f"{name}={shown(getattr(tree, name))}" for name in _fields(tree))
+        return f"{type(tree).__name__}({', '.join(parts)})"
+    return "*"
 
 
 def structure_of(tree: Tree) -> Any:

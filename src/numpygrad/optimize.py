@@ -25,7 +25,7 @@ from numpygrad._objective import (
 )
 from numpygrad._progress import Progress
 from numpygrad._tree import Tree
-from numpygrad.errors import BackendError
+from numpygrad.errors import BackendError, ShapeError
 
 __all__ = ["LeastSquaresResult", "OptimizeResult", "least_squares", "minimize"]
 
@@ -113,9 +113,10 @@ def minimize(
     method
         One of SciPy's, by default BFGS, with bounds L-BFGS-B, with constraints SLSQP.
     bounds
-        The structure of `x0` with a pair `(lower, upper)` for each array: `None`, numbers, or
-        arrays that broadcast to its shape. For an array, also a list of such a pair for each
-        element; or SciPy's `Bounds`, in the order of the structure.
+        A tuple `(lower, upper)`, each of which is `None`, a number for all, or the structure of
+        `x0` with numbers, or arrays that broadcast to its arrays, infinite where there is no bound.
+        Or a list with a pair for each element, in the order of the structure, as in SciPy:
+        `[(0, None), (None, 1)]`. Or SciPy's `Bounds` in that order.
     constraints
         One or several of `{"type": "eq" or "ineq", "fun": f}`, where `f(x)` is an Array, or a
         structure of them, that shall be 0 or not negative; or SciPy's `NonlinearConstraint` of such
@@ -142,7 +143,7 @@ def minimize(
     DerivativeError
         If gradients are to flow through the result, which has none: `npg.root` of the gradient has.
     ValueError
-        If there is no such method.
+        If there is no such method, `x0` has no elements, or `fun` is not finite there.
 
     Source: `scipy.optimize.minimize`.
 
@@ -158,7 +159,7 @@ def minimize(
     """
     optimizers = _scipy_optimize()
     name = _method(method, bounded=bounds is not None, constrained=_given(constraints))
-    layout = Layout(x0, "x0")
+    layout = _layout("minimize", x0, args)
     objective = Objective(fun, layout, args, compiled=compiled)
     functions: dict[str, Any] = {"fun": objective.value}
     if name not in VALUES:
@@ -244,7 +245,7 @@ def least_squares(
     DerivativeError
         If gradients are to flow through the result, which has none.
     ValueError
-        If the residuals at `x0` are not finite.
+        If `x0` has no elements, or the residuals there are not finite.
 
     Source: `scipy.optimize.least_squares`.
 
@@ -257,7 +258,7 @@ def least_squares(
     [ True  True] (3, 2)
     """
     optimizers = _scipy_optimize()
-    layout = Layout(x0, "x0")
+    layout = _layout("least_squares", x0, args)
     several = Several(residuals, layout, args, name="residuals", compiled=compiled)
     limits = limits_of(bounds, layout)
     with Progress("least_squares", total=max_nfev, shown=progress) as line:
@@ -307,6 +308,19 @@ def _scipy_optimize() -> Any:
             "with: pip install 'numpygrad[optimize]'"
         ) from error
     return scipy.optimize
+
+
+def _layout(name: str, x0: Tree, args: Any) -> Layout:
+    """How the parameters lie in a vector."""
+    if not isinstance(args, (tuple, list)):
+        raise TypeError(
+            f"{name}() takes the function's other arguments as a tuple, args=(a,), not "
+            f"{type(args).__name__}"
+        )
+    layout = Layout(x0, "x0")
+    if layout.size == 0:
+        raise ShapeError(f"{name}() needs an x0 of one element or more, got arrays of none")
+    return layout
 
 
 def _method(method: str | None, *, bounded: bool, constrained: bool) -> str:

@@ -160,7 +160,7 @@ def _take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any
     return xp.take_along_axis(spread_out(xp, x, size), spread_out(xp, indices, size), axis=axis)
 
 
-def _diagonals(xp: Any, x: Mapped, /, *, offset: int = 0) -> Any:
+def _diagonals(xp: Any, x: Mapped, /, *, offset: int) -> Any:
     return xp.diagonals(x.array, offset=offset)
 
 

@@ -42,7 +42,7 @@ def _unstack(xp: Any, x: Mapped, /, *, axis: int = 0) -> Any:
     return xp.unstack(x.array, axis=shifted(axis, x.ndim))
 
 
-def _expand_dims(xp: Any, x: Mapped, /, axis: Any = 0) -> Any:
+def _expand_dims(xp: Any, x: Mapped, /, axis: Any) -> Any:
     ndim = x.ndim + (1 if isinstance(axis, int) else len(axis))
     axes = sorted(shifted_all(axis, ndim))
     rest = iter(x.shape)

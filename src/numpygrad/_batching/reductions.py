@@ -43,9 +43,6 @@ def _along(name: str, default: int | None) -> Rule:
     def rule(xp: Any, x: Mapped, /, *, axis: Any = default, **params: Any) -> Any:
         if isinstance(axis, tuple):
             return getattr(xp, name)(x.array, axis=shifted_all(axis, x.ndim), **params)
-        if not x.ndim:
-            whole = xp.reshape(x.array, (*x.array.shape, 1))
-            return xp.squeeze(getattr(xp, name)(whole, axis=-1, **params), axis=-1)
         return getattr(xp, name)(x.array, axis=shifted(axis or 0, x.ndim), **params)
 
     return rule

@@ -63,7 +63,11 @@ class Trace(_modes.Tracing):
         if x._type.eager is not None and data.order >= self._order:
             return data  # type: ignore[no-any-return]  # it is deferred, as its type is
         found = self._known.get(id(x))
-        if found is None:
+        if found is None and x._type.eager is None and not x._type.is_floating:
+            # No derivative flows through it, so its values may be known: those of a mask, in a key.
+            found = self._known[id(x)] = constant(x._data, deferred_type(x._type))
+            self._kept.append(x)
+        elif found is None:
             found = self._known[id(x)] = self._stand_in(x, x.shape, x)
         return found
 

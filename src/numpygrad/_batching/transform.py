@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from numpygrad._batching.running import run
 from numpygrad._batching.trace import Trace
 from numpygrad._lazy.deferred import Deferred
 from numpygrad._lazy.realize import capture, program_of
-from numpygrad._tree import Tree, leaves_of, parts_of, rebuilt, structure_of
+from numpygrad._tree import Tree, leaves_of, parts_of, rebuilt, shown
 from numpygrad.errors import CaptureError, ShapeError
 from numpygrad.ops import RULE_NAMESPACE
 from numpygrad.ops.creation import asarray, copy
@@ -114,7 +115,7 @@ def _prefix(name: str, axes: Any, tree: Tree) -> list[int | None]:
     if axes is None or isinstance(axes, (int, np.integer)):
         return [axes if axes is None else int(axes)] * len(leaves_of(tree))
     given, parts = parts_of(axes), parts_of(tree)
-    alike = type(axes) is type(tree) or {type(axes), type(tree)} == {tuple, list}
+    alike = type(axes) is type(tree) or all(isinstance(t, (tuple, list)) for t in (axes, tree))
     if isinstance(axes, dict) and isinstance(tree, dict):
         alike = axes.keys() == tree.keys()
         given = [axes[key] for key in tree] if alike else None
@@ -123,7 +124,7 @@ def _prefix(name: str, axes: Any, tree: Tree) -> list[int | None]:
         return [found for axis, part in pairs for found in _prefix(name, axis, part)]
     raise ValueError(
         f"{name} is an axis, None, or nested as the outer part of what it is for; {axes!r} does "
-        f"not fit {type(tree).__name__} {structure_of(tree)}"
+        f"not fit {type(tree).__name__} {shown(tree)}"
     )
 
 
@@ -176,7 +177,9 @@ def _mapped(
     device = _only_device(roots)
     captured = capture(device, roots, keep=False, since=trace.first_order)
     inputs = [_input(x, examples, trace, device) for x in captured.inputs]
-    outputs = iter(run(program_of(captured), inputs, device, size))
+    scope = device.backend.scope  # of programs, in which derivatives at a pole are no warning
+    with scope() if scope is not None else contextlib.nullcontext():
+        outputs = iter(run(program_of(captured), inputs, device, size))
     return result, [next(outputs) if type(x) is Deferred else x for x in raw]
 
 

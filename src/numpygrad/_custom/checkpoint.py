@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._backend import default_device
 from numpygrad._custom.joint import Maybe, attached, is_output, saved_input, untracked
-from numpygrad._custom.replay import Effects, run_again
+from numpygrad._custom.replay import Effects, refuse_leaks, run_again
 from numpygrad._custom.transposition import swept
 from numpygrad._dispatch import record
 from numpygrad._dtypes import DEFAULT_FLOAT
@@ -50,14 +51,16 @@ def checkpoint(function: F) -> F:
     Parameters
     ----------
     function
-        Takes and gives Arrays, or nested structures of them and of anything else. It must give the
-        same when it is run again.
+        Takes and gives Arrays, or nested structures of them and of anything else that holds none.
+        It must give the same when it is run again.
 
     Raises
     ------
     DerivativeError
-        If it writes in place to an argument or to an array it closes over, or in backward, if it
-        gives other values when run again, as when an array it closes over was written since.
+        If it writes in place to an argument or to an array it closes over, or if a tracked array
+        it was given or made leaves it other than in its result, as in a list outside or in an
+        iterator. In backward, if it gives other values when run again, as when an array it closes
+        over was written since.
 
     Source
     ------
@@ -89,6 +92,7 @@ def _recorded(
     leaves = leaves_of((args, kwargs))
     start = tick()
     inputs = [_own(x, recorded=False) if _is_tracked(x) else x for x in leaves]
+    own = [weakref.ref(x._node) for x in inputs if _is_tracked(x)]
     effects = Effects()
     with effects:
         args, kwargs = rebuilt((args, kwargs), inputs)
@@ -97,6 +101,8 @@ def _recorded(
     nodes = [x._node if isinstance(x, Array) else None for x in leaves]
     outputs = sum(map(is_output, leaves_of(result)))
     if not outputs or not (closures or any(nodes)):
+        del args, kwargs, inputs
+        refuse_leaks(name, own)
         return result
     call = _Call(
         name=name,
@@ -109,6 +115,7 @@ def _recorded(
     saved = [x if isinstance(x, Array) else None for x in leaves]
     result = attached(call, [*nodes, *closures], saved, result, range(outputs))
     del args, kwargs, inputs  # of what the function made, only what others hold is left
+    refuse_leaks(name, own)
     effects.refuse_writes(name)
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any
@@ -20,6 +21,7 @@ from numpygrad._custom.joint import (
     untracked,
 )
 from numpygrad._custom.mapped import whole_of_jvp
+from numpygrad._custom.replay import Traced
 from numpygrad._custom.rules import (
     Arguments,
     Place,
@@ -28,6 +30,7 @@ from numpygrad._custom.rules import (
     fitted,
     irregular,
     is_zero,
+    outputs_of,
     place_of,
     positions,
     refuse_outside,
@@ -37,8 +40,9 @@ from numpygrad._custom.rules import (
     untraced,
     without_writes,
 )
-from numpygrad._custom.transposition import Linearity, swept, tracked_copy, tracked_zeros
+from numpygrad._custom.transposition import Linearity, swept, tracked_copy
 from numpygrad._engine import zeros_of
+from numpygrad._forward import tracked_zeros
 from numpygrad._node import Node
 from numpygrad._tree import Tree, leaves_of, rebuilt
 from numpygrad.errors import DerivativeError
@@ -57,7 +61,7 @@ class custom_jvp:
 
     Raises
     ------
-    DerivativeError, ShapeError, DTypeError
+    DerivativeError, ShapeError, DTypeError, TypeError
         As for `custom_vjp`.
 
     Examples
@@ -113,7 +117,7 @@ class custom_jvp:
             return unrecorded(self._name, self._function, found)
         given = [x if n is None else untracked(x) for x, n in zip(found.leaves, nodes, strict=True)]
         result = without_writes(self._name, self._function, found, given)
-        outputs = [y for y in leaves_of(result) if is_output(y)]
+        outputs = outputs_of(self._name, result)
         refuse_closure(self._name, outputs)
         if not outputs:
             return result
@@ -152,7 +156,7 @@ class _JvpCall:
             zeros = [None if p is None else tracked_zeros(p.type, p.shape) for p in node.parents]
             primals = self._primals(node, recorded=recorded)
             watch = Linearity([z for z in zeros if z is not None])
-            with watch:
+            with watch, Traced(f"the rule of {self.name}()"):
                 found = self._ruled(primals, zeros)
             why = f"reverse mode transposes the rule of {self.name}(), which must"
             watch.require(found, f"{why} be linear in the tangents")
@@ -171,8 +175,10 @@ class _JvpCall:
 
     def pushed(self, node: Node, t: Sequence[Maybe], *, recorded: bool) -> list[Array]:
         """The tangents that the user's rule gives."""
-        found = self._ruled(self._primals(node, recorded=recorded), t)
-        if recorded or any(x is not None and x._node is not None for x in t):
+        follows = recorded or any(x is not None and x._node is not None for x in t)
+        with Traced(f"the rule of {self.name}()") if follows else nullcontext():
+            found = self._ruled(self._primals(node, recorded=recorded), t)
+        if follows:
             self._require_traced(node, found)
         return [
             zeros_of(place.type, place.shape) if y is None else y

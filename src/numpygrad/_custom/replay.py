@@ -1,16 +1,20 @@
-"""What a function did beside its result, so that it can be run a second time and mean the same."""
+"""What a function does beside its result: what derivatives of it have to know, or to refuse."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpygrad import _modes
 from numpygrad.errors import DerivativeError
 
 if TYPE_CHECKING:
+    from weakref import ref
+
+    from numpygrad._array import Array
     from numpygrad._generator import Generator
+    from numpygrad._node import Node
     from numpygrad._storage import Storage
 
 
@@ -36,14 +40,49 @@ class Effects(_modes.Watching):
 
         Its own arrays are gone then, once their cycles are collected.
         """
-        if any(storage.root() is not None for storage in self._written):
-            gc.collect()
-        if any(storage.root() is not None for storage in self._written):
+        if _any_alive([storage.root for storage in self._written]):
             raise DerivativeError(
                 f"{name}() writes in place to an array made outside of it. It is run again for a "
                 "derivative, and would write again; write into a copy, and return it"
             )
         self._written.clear()
+
+
+def refuse_leaks(name: str, own: Sequence[ref[Node]]) -> None:
+    """Raise if arrays computed from a function's own ones outlive it; called when it has ended."""
+    if _any_alive(own):
+        raise DerivativeError(
+            f"{name}() is a checkpoint, and a tracked array that it was given or made is still "
+            "held: in an iterator or another object it returned, which is no Array and no list, "
+            "tuple, dict, dataclass or registered class of them, or by what is outside of it. "
+            "Gradients would not flow through that array. Return it, or hold x.detach()"
+        )
+
+
+def _any_alive(references: Sequence[Callable[[], object]]) -> bool:
+    """Whether any of what weak references are to is left, once cycles are collected."""
+    for generation in range(3):  # what a function just made is young
+        if all(reference() is None for reference in references):
+            return False
+        gc.collect(generation)
+    return any(reference() is not None for reference in references)
+
+
+class Traced(_modes.Watching):
+    """A context for a rule that is differentiated itself: it refuses to read tracked values."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def read(self, x: Array) -> None:
+        """Refuse."""
+        raise DerivativeError(
+            f"{self._rule} reads the values of a tracked array, through x.numpy() or the like: "
+            "what it computes of them outside of numpygrad cannot be differentiated; only first "
+            "derivatives in its own mode are available. Write it in numpygrad's functions, or as "
+            "functions that have rules themselves; or read x.detach(), where they are constants"
+        )
 
 
 def run_again(name: str, function: Callable[[], Any], states: dict[Generator, Any]) -> Any:

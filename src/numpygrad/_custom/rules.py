@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -257,6 +259,36 @@ def unrecorded(name: str, function: Callable[..., Any], found: Arguments) -> Any
     if _modes.is_grad_enabled():
         refuse_closure(name, leaves_of(result))
     return result
+
+
+def outputs_of(name: str, result: Tree) -> list[Array]:
+    """What has a derivative in the result of a function of tracked arrays.
+
+    Raises
+    ------
+    TypeError
+        If there is no Array, or one may be where it would lose its history.
+    """
+    leaves = leaves_of(result)
+    hiding = next((y for y in leaves if not isinstance(y, Array) and _may_hide(y)), None)
+    if hiding is not None or not any(isinstance(y, Array) for y in leaves):
+        found = result if hiding is None else hiding
+        raise TypeError(
+            f"{name}() has a rule, and gives an Array or lists, tuples, dicts, dataclasses or "
+            f"registered classes of them, not {_type_name(found)}, through which no gradient flows"
+        )
+    return [y for y in leaves if is_output(y)]
+
+
+def _may_hide(x: Any, depth: int = 4) -> bool:
+    """Whether something may hold floating Arrays, although it is no structure of them."""
+    if isinstance(x, Iterator):
+        return True
+    if isinstance(x, (Array, str, type, ModuleType)) or not gc.is_tracked(x) or depth == 0:
+        return is_output(x)
+    # Of a function what it closes over alone, not all the names of its module.
+    parts = (x.__closure__ or ()) if isinstance(x, FunctionType) else gc.get_referents(x)
+    return any(_may_hide(y, depth - 1) for y in parts)
 
 
 def without_writes(

@@ -10,7 +10,7 @@ from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._custom.joint import Maybe, joint
 from numpygrad._dispatch import is_deferred, lifting
-from numpygrad._engine import cotangents, zeros_of
+from numpygrad._engine import cotangents
 from numpygrad._forward import nodes_behind
 from numpygrad._node import Node, leaf, tick
 from numpygrad._op import Mode, Op, Pull
@@ -77,13 +77,6 @@ def swept(
         else None
         for n in targets
     ]
-
-
-def tracked_zeros(type_: Any, shape: Any) -> Array:
-    """Zeros to take derivatives with respect to."""
-    zeros = zeros_of(type_, shape)
-    zeros._node = leaf(type_, shape)
-    return zeros
 
 
 def tracked_copy(x: Array) -> Array:

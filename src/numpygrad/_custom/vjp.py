@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any
@@ -25,7 +26,7 @@ from numpygrad._custom.joint import (
     untracked,
 )
 from numpygrad._custom.mapped import whole_of_vjp
-from numpygrad._custom.replay import Effects, run_again
+from numpygrad._custom.replay import Traced, run_again
 from numpygrad._custom.rules import (
     Arguments,
     Place,
@@ -34,6 +35,7 @@ from numpygrad._custom.rules import (
     fitted,
     irregular,
     is_zero,
+    outputs_of,
     place_of,
     positions,
     refuse_outside,
@@ -43,8 +45,9 @@ from numpygrad._custom.rules import (
     untraced,
     without_writes,
 )
-from numpygrad._custom.transposition import Linearity, swept, tracked_copy, tracked_zeros
+from numpygrad._custom.transposition import Linearity, swept, tracked_copy
 from numpygrad._engine import zeros_of
+from numpygrad._forward import tracked_zeros
 from numpygrad._node import Node
 from numpygrad._tree import Tree, leaves_of, rebuilt, structure_of
 from numpygrad.errors import DerivativeError
@@ -73,7 +76,10 @@ class custom_vjp:
     ------
     DerivativeError
         If the function or a rule uses tracked arrays that are not among its arguments, writes to
-        one, or cannot be differentiated in the way that is asked for.
+        one, or cannot be differentiated in the way that is asked for: where a rule is itself
+        differentiated or transposed, it may read no values by `x.numpy()` or the like.
+    TypeError
+        If the result of tracked arguments holds no Array, or hides some, as an iterator does.
     ShapeError, DTypeError
         If `backward` gives a cotangent that does not fit its argument.
 
@@ -140,7 +146,7 @@ class custom_vjp:
                 f"not {type(made).__name__}"
             )
         result, residuals = made
-        outputs = [y for y in leaves_of(result) if is_output(y)]
+        outputs = outputs_of(self._name, result)
         kept = leaves_of(residuals)
         refuse_closure(self._name, [*outputs, *kept])
         if not outputs:
@@ -217,8 +223,9 @@ class _VjpCall:
     def pulled(self, node: Node, g: Sequence[Maybe], *, recorded: bool) -> list[Maybe]:
         """The cotangents that the user's rule gives."""
         residuals = self._residuals(node, recorded=recorded)
-        found = self._ruled(node, residuals, g)
         follows = recorded or any(y is not None and y._node is not None for y in g)
+        with self._traced() if follows else nullcontext():
+            found = self._ruled(node, residuals, g)
         if follows and any(c is not None and c._node is None for c in found):
             self._require_traced(node, found)
         return found
@@ -230,7 +237,8 @@ class _VjpCall:
             watch = Linearity(zeros)
             with watch:
                 residuals = self._residuals(node, recorded=recorded)
-                found = self._ruled(node, residuals, zeros)
+                with self._traced():
+                    found = self._ruled(node, residuals, zeros)
             why = f"forward mode transposes the backward rule of {self.name}()"
             watch.require(found, f"{why}, which must be linear in the cotangent")
             seeds: list[Any] = [z._node for z in zeros]
@@ -300,8 +308,7 @@ class _VjpCall:
             for i, x in enumerate(self.arguments.leaves)
         ]
         forward: Any = self.rule._forward
-        effects = Effects()
-        with effects:
+        with Traced(f"the forward rule of {self.name}(), run again for a derivative,"):
             made = run_again(self.name, lambda: forward(*self.arguments.all_with(inputs)), {})
         if structure_of(made[1]) != structure_of(self.residuals):
             raise DerivativeError(
@@ -312,6 +319,9 @@ class _VjpCall:
 
     def _saved(self, node: Node, index: int) -> Array:
         return saved_input(node, index, self.arguments.path(index), recorded=True)
+
+    def _traced(self) -> Traced:
+        return Traced(f"the backward rule of {self.name}()")
 
     def _require_traced(self, node: Node, found: Sequence[Maybe]) -> None:
         """Raise if a cotangent without history is one that depends on something nevertheless."""

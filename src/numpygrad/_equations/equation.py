@@ -64,7 +64,7 @@ class Equation:
             refuse_examples(self.name, lambda: self.residual(zeros_like(found), still))
         if not _modes.is_grad_enabled():
             return found
-        refuse_closure_of(self.name, lambda: self.residual(found, self.untracked_leaves()))
+        alone(self.name, lambda: self.residual(found, self.untracked_leaves()))
         nodes = [x._node if isinstance(x, Array) and x._type.is_floating else None for x in leaves]
         if not any(nodes):
             return found
@@ -86,7 +86,7 @@ class Equation:
             assert cotangent is not None  # noqa: S101 (it is the only output's)
             w = self._solution(x, leaves, cotangent, transposed=True, recorded=recorded)
             _, pullback = vjp(
-                lambda *those: self.residual(x, _replaced(leaves, moving, those)),
+                lambda *those: self.residual(x, replaced(leaves, moving, those)),
                 *[leaves[i] for i in moving],
             )
             found: list[Maybe] = [None] * len(leaves)
@@ -100,7 +100,7 @@ class Equation:
             x, leaves, _ = self._saved(node, recorded=recorded)
             moving = [i for i, tangent in enumerate(t) if tangent is not None]
             _, change = jvp(
-                lambda *those: self.residual(x, _replaced(leaves, moving, those)),
+                lambda *those: self.residual(x, replaced(leaves, moving, those)),
                 [leaves[i] for i in moving],
                 [t[i] for i in moving],
             )
@@ -228,25 +228,33 @@ def with_arrays(leaves: Sequence[Any], arrays: Sequence[Array]) -> list[Any]:
     return [next(rest) if isinstance(x, Array) else x for x in leaves]
 
 
-def refuse_closure_of(name: str, evaluate: Callable[[], Array]) -> None:
-    """Raise if what a function gives for untracked arguments depends on tracked arrays.
-
-    They are older than the call. What the function tracks itself, as inside of a `vjp`, is not.
-    """
-    started = tick()
-    outside = nodes_behind([evaluate()._node], ()).outside
-    if any(node.sequence < started for node in outside):
-        raise DerivativeError(
-            f"{name}(): the function closes over a tracked array, whose gradient would be lost. "
-            "Pass it as an argument"
-        )
-
-
-def _replaced(leaves: Sequence[Any], moving: Sequence[int], those: Sequence[Any]) -> list[Any]:
+def replaced(leaves: Sequence[Any], moving: Sequence[int], those: Sequence[Any]) -> list[Any]:
+    """The leaves with others at the places `moving`."""
     found = [*leaves]
     for i, x in zip(moving, those, strict=True):
         found[i] = x
     return found
+
+
+def alone(name: str, evaluate: Callable[[], Array]) -> Array:
+    """What a function gives for untracked arguments, without history.
+
+    Raises
+    ------
+    DerivativeError
+        If it depends on tracked arrays. These are older than the call; what the function tracks
+        itself, as inside of a `vjp`, is not.
+    """
+    started = tick()
+    value = evaluate()
+    if value._node is None:
+        return value
+    if any(node.sequence < started for node in nodes_behind([value._node], ()).outside):
+        raise DerivativeError(
+            f"{name}(): the function closes over a tracked array, whose gradient would be lost. "
+            "Pass it as an argument"
+        )
+    return value.detach()
 
 
 def _require_regular(matrix: Array) -> None:

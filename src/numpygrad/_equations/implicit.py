@@ -1,7 +1,8 @@
-"""Solutions of equations: `root`, `fixed_point`. For their derivatives see `_equation`."""
+"""Solutions of equations: `root`, `fixed_point`. For their derivatives see `equation`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -76,6 +77,8 @@ def root(
     DerivativeError
         If the Jacobian is singular at the solution and a derivative is asked for, or if `function`
         closes over tracked arrays.
+    ValueError
+        If an option is out of its range.
     CaptureError
         Inside `compile`, as when to stop depends on values; a `solver` that runs a fixed number of
         steps can be captured. There a result that is no root becomes NaN. (`vmap` has the default
@@ -94,6 +97,7 @@ def root(
     problem = _Problem("root", function, x0, args)
     layout = problem.layout
     tol = precision(layout.dtype, 0.5) if tol is None else tol
+    _require_sense("root", tol, maxiter)
     dense = _is_dense("root", linear, layout.size, DENSE_ROOT)
     call = Equation("root", problem.image, problem.leaves, dense, maxiter * layout.size)
     given = call.untracked_leaves()
@@ -169,6 +173,11 @@ def fixed_point(
     problem = _Problem("fixed_point", function, x0, args)
     layout = problem.layout
     tol = precision(layout.dtype, 0.75) if tol is None else tol
+    _require_sense("fixed_point", tol, maxiter)
+    if acceleration < 0:
+        raise ValueError(
+            f"fixed_point() extrapolates from acceleration=0 or more steps, not {acceleration}"
+        )
     dense = _is_dense("fixed_point", linear, layout.size, DENSE_FIXED_POINT)
 
     def residual(x: Array, leaves: Sequence[Any]) -> Array:
@@ -241,6 +250,13 @@ class _Problem:
 
         arrays = [self.start, *arrays_in(self.leaves)]
         return OneByOne(one, arrays, self.start.shape, self.layout.dtype)
+
+
+def _require_sense(name: str, tol: float, maxiter: int) -> None:
+    if not 0 < tol < math.inf:
+        raise ValueError(f"{name}() needs a tol that is finite and more than 0, not {tol}")
+    if maxiter < 1:
+        raise ValueError(f"{name}() takes maxiter=1 or more, not {maxiter}")
 
 
 def _is_dense(name: str, linear: str | None, size: int, limit: int) -> bool:

@@ -1,6 +1,6 @@
 """Iterations on vectors: Newton's and Anderson's for equations, GMRES for linear systems.
 
-None is differentiated: `_implicit` differentiates what they find. Sizes of Hessenberg and Gram
+None is differentiated: `equation` differentiates what they find. Sizes of Hessenberg and Gram
 matrices are those of the iteration, a few dozen, so these are worked on in NumPy on the host.
 """
 

@@ -9,6 +9,7 @@ are solved by `odeint` with its adjoint, of which derivatives can be taken in tu
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from numpygrad import _modes
 from numpygrad._array import Array
 from numpygrad._custom.joint import Maybe, attached, saved_input, saved_output, untracked
 from numpygrad._dispatch import convert
-from numpygrad._equations.equation import arrays_in, refuse_closure_of, with_arrays
+from numpygrad._equations.equation import alone, arrays_in, replaced, with_arrays
 from numpygrad._equations.one_by_one import OneByOne, refuse_examples
 from numpygrad._equations.runge_kutta import Control, solution
 from numpygrad._flat import Layout
@@ -96,10 +97,12 @@ def odeint(
     DerivativeError
         If `f` closes over tracked arrays, with `adjoint=True`.
     ValueError
-        If the times go back and forth.
+        If the times go back and forth, or an option is out of its range.
 
     Source: Chen, Rubanova, Bettencourt and Duvenaud, Neural Ordinary Differential Equations (2018),
-    for the adjoint; for the method see `_runge_kutta`.
+    for the adjoint; Dormand and Prince, A family of embedded Runge-Kutta formulae (1980), for the
+    method; Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I (1993), sections
+    II.4 to II.6, for its first step and interpolant.
 
     Examples
     --------
@@ -166,10 +169,12 @@ def _control(
         )
     if steps_between is not None and steps_between < 1:
         raise ValueError(f"steps_between is 1 or more, not {steps_between}")
-    if rtol < 0 or atol < 0 or rtol + atol == 0:
+    if not (0 <= rtol < math.inf and 0 <= atol < math.inf and rtol + atol > 0):
         raise ValueError(
-            f"rtol and atol are not negative, and not both 0, which {rtol} and {atol} are"
+            f"rtol and atol are finite, not negative, and not both 0; got {rtol} and {atol}"
         )
+    if max_steps < 1:
+        raise ValueError(f"max_steps is 1 or more, not {max_steps}")
     return Control(method, rtol, atol, max_steps, steps_between or 1, progress)
 
 
@@ -180,14 +185,15 @@ def _with_adjoint(
     inputs = [y, t, *leaves]
     start, times, *those = [untracked(x) if isinstance(x, Array) else x for x in inputs]
     each = _each(field, y, t, leaves, control)
-    with _modes.no_grad():
-        if each is not None and control.method == "dopri5":
+    if each is not None and control.method == "dopri5":
+        if _modes.is_grad_enabled():
+            alone("odeint", lambda: field(start, times[0], those))
+        with _modes.no_grad():
             states = each.captured()
-        else:
-            states = solution(lambda y, time: field(y, time, those), start, times, control)
+    else:
+        states = _alone(field, start, times, those, control)
     if not _modes.is_grad_enabled():
         return states
-    refuse_closure_of("odeint", lambda: field(start, times[0], those))
     nodes = [x._node if isinstance(x, Array) and x._type.is_floating else None for x in inputs]
     if not any(nodes):
         return states
@@ -196,6 +202,17 @@ def _with_adjoint(
     whole = None if each is None else each.whole
     made: Array = attached(call, nodes, arrays, states, [0], whole)
     return made
+
+
+def _alone(field: Field, y: Array, t: Array, leaves: Sequence[Any], control: Control) -> Array:
+    """The states from what is untracked, if no slope depends on tracked arrays.
+
+    Each is looked at, as f may turn to such arrays anywhere: where none is tracked, recording is on
+    but has nothing to record.
+    """
+    return solution(
+        lambda y, time: alone("odeint", functools.partial(field, y, time, leaves)), y, t, control
+    )
 
 
 def _each(
@@ -231,8 +248,6 @@ class _Adjoint:
         """The cotangents of y0, t and the arguments, by the adjoint equation."""
         with _modes.enable_grad() if recorded else _modes.no_grad():
             t, leaves, states = self._saved(node, recorded=recorded)
-            if not recorded:
-                self._refuse_closures(t, leaves, states)
             (cotangent,) = g
             assert cotangent is not None  # noqa: S101 (it is the only output's)
             moving = [i for i, parent in enumerate(node.parents[2:]) if parent is not None]
@@ -242,7 +257,7 @@ class _Adjoint:
 
             def backwards(z: Array, time: Array, those: Sequence[Any]) -> Array:
                 value, pullback = vjp(
-                    lambda y, *some: self.field(y, time, _replaced(those, moving, some)),
+                    lambda y, *some: self.field(y, time, replaced(those, moving, some)),
                     z[:size],
                     *[those[i] for i in moving],
                 )
@@ -279,8 +294,6 @@ class _Adjoint:
         """The tangent of the states, by the equation of first variation."""
         with _modes.enable_grad() if recorded else _modes.no_grad():
             times, leaves, states = self._saved(node, recorded=recorded)
-            if not recorded:
-                self._refuse_closures(times, leaves, states)
             moving = [i for i, tangent in enumerate(t[2:]) if tangent is not None]
             count, size = len(leaves), states.shape[1]
             tangents = [tangent for tangent in t[2:] if tangent is not None]
@@ -288,7 +301,7 @@ class _Adjoint:
             def beside(z: Array, time: Array, those: Sequence[Any]) -> Array:
                 some = [those[i] for i in moving]
                 value, pushed = jvp(
-                    lambda y, *some: self.field(y, time, _replaced(those[:count], moving, some)),
+                    lambda y, *some: self.field(y, time, replaced(those[:count], moving, some)),
                     (z[:size], *some),
                     (z[size:], *those[count:]),
                 )
@@ -319,23 +332,11 @@ class _Adjoint:
         ]
         return inputs[1], inputs[2:], saved_output(node, 0, recorded=recorded)
 
-    def _refuse_closures(self, t: Array, leaves: Sequence[Any], states: Array) -> None:
-        """Raise if f turns to tracked arrays later; recorded solutions see to that themselves."""
-        with _modes.enable_grad():
-            for i in range(1, states.shape[0]):
-                refuse_closure_of("odeint", functools.partial(self.field, states[i], t[i], leaves))
-
     def _solved(
         self, field: Field, z: Array, t: Array, leaves: Sequence[Any], *, recorded: bool
     ) -> Array:
         """The states at the end, or at all times, of an equation of a rule."""
-        if recorded or _modes.mapping() is not None:
-            return _with_adjoint(field, z, t, leaves, self.control)
-        return solution(lambda y, time: field(y, time, leaves), z, t, self.control)
-
-
-def _replaced(leaves: Sequence[Any], moving: Sequence[int], those: Sequence[Any]) -> list[Any]:
-    found = [*leaves]
-    for i, x in zip(moving, those, strict=True):
-        found[i] = x
-    return found
+        with _modes.enable_grad():  # or tracked arrays that f closes over would not be seen
+            if recorded or _modes.mapping() is not None:
+                return _with_adjoint(field, z, t, leaves, self.control)
+            return _alone(field, z, t, leaves, self.control)

@@ -31,7 +31,7 @@ from numpygrad._dispatch import (
     record,
 )
 from numpygrad._dtypes import DEFAULT_COMPLEX, DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype
-from numpygrad._modes import is_grad_enabled
+from numpygrad._modes import is_grad_enabled, no_grad
 from numpygrad._op import TABLE, linear
 from numpygrad.errors import DTypeError, ShapeError
 from numpygrad.ops.manipulation import broadcast_arrays, broadcast_to, reshape, stack
@@ -208,7 +208,8 @@ def transfer(x: Array, device: str, *, copy: bool = False) -> Array:
         data = type_.xp.asarray(here._data, copy=True)
     else:
         type_ = place.type(x.dtype)
-        data = from_numpy(np.array(here.numpy()), type_)
+        with no_grad():  # the op is recorded below: nobody has to see its values read
+            data = from_numpy(np.array(here.numpy()), type_)
     out = wrap(data, type_)
     if x._node is not None and is_grad_enabled():
         record(TABLE[transfer], out, (x,), {"device": place, "copy": copy})

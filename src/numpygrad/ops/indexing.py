@@ -268,8 +268,11 @@ def region_shape(x: Array, key: Any) -> Shape:
         if found is not None:
             return found
     stand_in = np.broadcast_to(np.zeros((), dtype=bool), x.shape)
-    to_numpy = x._type.backend.to_numpy
-    host = tuple(to_numpy(k) if hasattr(k, "dtype") else k for k in parts)
+    backend = x._type.backend
+    host = tuple(
+        (k.type.backend if is_deferred(k) else backend).to_numpy(k) if hasattr(k, "dtype") else k
+        for k in parts
+    )
     shape: Shape = stand_in[host].shape
     return shape
 
