@@ -342,6 +342,18 @@ def test_a_zero_cotangent_meets_an_infinite_derivative(device: str) -> None:
         assert pulled(x, g).numpy().tolist() == [0.0, 0.25]
 
 
+def test_tangents_share_no_memory(device: str) -> None:
+    x, t = npg.array([1.0, 2.0]), npg.array([3.0, 4.0])
+    for function in (lambda x: (x, x + 1), lambda x: (npg.reshape(x, (2, 1)), x)):
+        _, pushforward = npg.linearize(function, x)
+        for one, other in (npg.jvp(function, (x,), (t,))[1], pushforward(t)):
+            one[...] = 9.0
+            assert other.numpy().tolist() == t.numpy().tolist() == [3.0, 4.0]
+    w = npg.array([3.0, 4.0], requires_grad=True)
+    with npg.no_grad():
+        assert not npg.jvp(lambda x: x, (x,), (w,))[1].requires_grad
+
+
 def test_forward_mode_reads_no_factor_that_was_overwritten_since(device: str) -> None:
     def f(x: Array) -> Array:
         a = npg.ones((3, 2))

@@ -511,6 +511,21 @@ class TestMapped:
         with pytest.raises(CaptureError, match="adjoint=True"):
             npg.vmap(self.end("dopri5"))(npg.array([RATES, RATES]))
 
+    def test_one_that_closes_over_what_is_tracked_inside_is_refused(self) -> None:
+        def end(p: Any, factor: Any) -> Any:
+            y = npg.odeint(
+                lambda y, t, p: factor * hunt(y, t, p),
+                npg.array(START),
+                [0.0, 1.0],
+                p,
+                adjoint=True,
+            )
+            return npg.sum(y)
+
+        slopes = npg.vmap(lambda p: npg.grad(lambda factor: end(p, factor))(npg.array(1.0)))
+        with pytest.raises(DerivativeError, match="Pass it as an argument"):
+            slopes(npg.array([RATES, RATES]))
+
     def test_so_is_a_function_that_closes_over_an_example(self) -> None:
         with pytest.raises(CaptureError, match="Pass it as an argument"):
             npg.vmap(

@@ -292,6 +292,47 @@ def test_derivatives_stop_where_one_example_stops_them(device: str) -> None:
         np.testing.assert_array_equal(at_once.numpy(), in_turn.numpy())
 
 
+def cube(x: Array) -> Array:
+    return npg.sum(x**3)
+
+
+DERIVATIVES: dict[str, Any] = {
+    "value": lambda x: npg.value_and_grad(cube)(x)[0],
+    "gradient": lambda x: npg.value_and_grad(cube)(x)[1],
+    "beside": lambda x: npg.grad(lambda x: (cube(x), x * 3), has_aux=True)(x)[1],
+    "of a closure": lambda x: npg.grad(lambda z: npg.sum(z**2 * x))(npg.ones(2)),
+    "pullback": lambda x: npg.vjp(npg.exp, x)[1](x)[0],
+    "its value": lambda x: npg.vjp(npg.exp, x)[0],
+    "pushforward": lambda x: npg.linearize(npg.exp, x)[1](x),
+    "along itself": lambda x: npg.jvp(lambda z: z, (x,), (x,))[1],
+    "tangent": lambda x: npg.jvp(lambda z: z**2 * x, (npg.ones(2),), (npg.ones(2),))[1],
+    "reverse": lambda x: npg.jacobian(npg.exp, mode="reverse")(x)[0],
+    "forward": lambda x: npg.jacobian(npg.exp, mode="forward")(x)[0],
+    "hvp": lambda x: npg.hvp(cube, x, x),
+    "divergence": lambda x: npg.divergence(npg.exp)(x),
+    "fixed point": lambda x: npg.fixed_point(lambda z, x: npg.cos(z) * 0.3 + x, npg.zeros(2), x),
+    "root": lambda x: npg.root(lambda z, x: z**3 + z - x, npg.zeros(2), x),
+    "odeint": lambda x: npg.odeint(
+        lambda y, t, x: -y * x, npg.ones(2), npg.array([0.0, 0.5]), x, adjoint=True
+    )[-1],
+    "constant": lambda x: npg.grad(lambda z: npg.sum(npg.ones(2)))(x),
+}
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_derivatives_under_no_grad_are_constants(name: str, device: str) -> None:
+    def f(x: Array) -> Array:
+        with npg.no_grad():
+            constant = DERIVATIVES[name](x)
+        return npg.sum(constant * x * npg.array([1.0, 2.0]))
+
+    x = npg.array([[1.0, 2.0], [0.5, -1.0]])
+    wanted = np.stack([npg.grad(f)(x[i]).numpy() for i in range(2)])
+    at_once = npg.grad(lambda x: npg.vmap(f)(x).sum())(x)
+    np.testing.assert_allclose(at_once.numpy(), wanted, rtol=1e-12)
+    np.testing.assert_allclose(npg.vmap(npg.grad(f))(x).numpy(), wanted, rtol=1e-12)
+
+
 def test_custom_rules_are_mapped(device: str) -> None:
     @npg.custom_vjp
     def f(x: Array) -> Array:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from numpygrad import _modes
-from numpygrad._array import Array
+from numpygrad._array import Array, wrap
 from numpygrad._backend import ArrayType
 from numpygrad._dispatch import apply
 from numpygrad._engine import cotangents, zeros_of
@@ -21,7 +21,7 @@ from numpygrad._op import BY_NAME, Mode, Op
 from numpygrad._storage import check_not_stale
 from numpygrad.errors import DerivativeError
 from numpygrad.ops.creation import transfer
-from numpygrad.ops.elementwise import real
+from numpygrad.ops.elementwise import positive, real
 from numpygrad.ops.manipulation import broadcast_to
 from numpygrad.typing import Shape
 
@@ -45,7 +45,35 @@ def tangents_of(
         if any(t._type.xp.has_nan(t._data) for t in found):
             # A zero may have met an infinite derivative: once more, with guarded products.
             found = _pushed(outputs, seeds, ordered, Mode.RECORDED_CAREFUL)
-    return found, nested
+        found = _own(found, seeds)
+    return stopped(found), nested
+
+
+def _own(found: Sequence[Array], seeds: dict[Node, Array]) -> list[Array]:
+    """Tangents that share memory neither with each other nor with the ones that were given."""
+    handed_out = {id(t._data) for t in seeds.values()}
+    own = []
+    for t in found:
+        shares = id(t._data) in handed_out or t._alias is not None
+        own.append(positive(t) if shares else t)
+        handed_out.add(id(own[-1]._data))
+    return own
+
+
+def stopped(arrays: list[Array]) -> list[Array]:
+    """What a derivative under `no_grad` gives, so that no derivative outside a map flows in.
+
+    The derivative is itself computed with a history; that what it gives has none, the program of a
+    map would not know.
+    """
+    trace = _modes.mapping() if _modes.is_stopped() else None
+    if trace is None:
+        return arrays
+    found = [wrap(x._data, x._type) for x in arrays]
+    for x in found:
+        if x._type.eager is not None:
+            trace.stopped(x)
+    return found
 
 
 def _pushed(

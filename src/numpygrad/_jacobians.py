@@ -18,7 +18,7 @@ from numpygrad._array import Array
 from numpygrad._batching import vmap
 from numpygrad._batching.sweep import pulled_at_once
 from numpygrad._engine import seed_for, zeros_of
-from numpygrad._forward import tangents_of
+from numpygrad._forward import stopped, tangents_of
 from numpygrad._node import Node
 from numpygrad._progress import Progress
 from numpygrad._transforms import (
@@ -119,7 +119,8 @@ def jacobian(
             step = batch_size or (
                 max(1, math.ceil((columns if forward else rows) / 20)) if progress else None
             )
-            found = iter(blocks(record, step, shown))
+            every = blocks(record, step, shown)
+        found = iter(stopped(every))
         several = isinstance(argnums, Sequence)
         argument = tuple(args[i] for i in chosen) if several else args[chosen[0]]
         parts = [rebuilt(argument, [next(found) for _ in inputs]) for _ in record.outputs]
@@ -466,7 +467,8 @@ def divergence(
 
         with contextlib.nullcontext() if nested else _modes.unrecorded():
             (found,) = _in_batches(diagonal, y, batch_size, Progress("", shown=False))
-            return sum_of(found)
+            trace = sum_of(found)
+        return stopped([trace])[0]
 
     return differentiated
 

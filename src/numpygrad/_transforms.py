@@ -17,7 +17,7 @@ from numpygrad import _modes
 from numpygrad._array import Array, wrap
 from numpygrad._dispatch import convert, in_mode, record
 from numpygrad._engine import cotangents, own_gradients, seed_for, zeros_of
-from numpygrad._forward import nodes_behind, tangents_of
+from numpygrad._forward import nodes_behind, stopped, tangents_of
 from numpygrad._node import Node, leaf
 from numpygrad._op import BY_NAME
 from numpygrad._tree import Tree, leaves_like, leaves_of, rebuilt
@@ -160,10 +160,11 @@ def pulled_by(
         found = cotangents(y, seed, recorded=True, retain_graph=True, targets=targets)
         nested = recorded = True
     owned = own_gradients(found.totals, seed, recorded=recorded)
-    return [
+    pulled = [
         owned[node] if (node := cast("Node", x._node)) in owned else zeros_of(x._type, x.shape)
         for x in inputs
-    ], nested
+    ]
+    return stopped(pulled), nested
 
 
 def detached(tree: Tree, nested: bool) -> Tree:
@@ -175,7 +176,7 @@ def detached(tree: Tree, nested: bool) -> Tree:
 
 def _cut(y: Any) -> Any:
     """A tracked array's values alone, in memory of their own: its node may have saved them."""
-    return _copied(y) if isinstance(y, Array) and y._node is not None else y
+    return stopped([_copied(y)])[0] if isinstance(y, Array) and y._node is not None else y
 
 
 def _copied(x: Array) -> Array:

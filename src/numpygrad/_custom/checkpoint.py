@@ -92,7 +92,7 @@ def _recorded(
     leaves = leaves_of((args, kwargs))
     start = tick()
     inputs = [_own(x, recorded=False) if _is_tracked(x) else x for x in leaves]
-    own = [weakref.ref(x._node) for x in inputs if _is_tracked(x)]
+    own: list[weakref.ref[Any]] = [weakref.ref(x._node) for x in inputs if _is_tracked(x)]
     effects = Effects()
     with effects:
         args, kwargs = rebuilt((args, kwargs), inputs)

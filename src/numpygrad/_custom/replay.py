@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from numpygrad._array import Array
     from numpygrad._generator import Generator
-    from numpygrad._node import Node
     from numpygrad._storage import Storage
 
 
@@ -48,14 +47,14 @@ class Effects(_modes.Watching):
         self._written.clear()
 
 
-def refuse_leaks(name: str, own: Sequence[ref[Node]]) -> None:
+def refuse_leaks(name: str, own: Sequence[ref[Any]]) -> None:
     """Raise if arrays computed from a function's own ones outlive it; called when it has ended."""
     if _any_alive(own):
         raise DerivativeError(
             f"{name}() is a checkpoint, and a tracked array that it was given or made is still "
             "held: in an iterator or another object it returned, which is no Array and no list, "
             "tuple, dict, dataclass or registered class of them, or by what is outside of it. "
-            "Gradients would not flow through that array. Return it, or hold x.detach()"
+            "Gradients would not flow through that array. Return it, or hold npg.copy(x.detach())"
         )
 
 

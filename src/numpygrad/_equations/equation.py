@@ -22,7 +22,7 @@ from numpygrad._array import Array
 from numpygrad._custom.joint import Maybe, attached, saved_input, saved_output, untracked
 from numpygrad._equations.iterations import gmres, precision
 from numpygrad._equations.one_by_one import OneByOne, refuse_examples
-from numpygrad._forward import nodes_behind
+from numpygrad._forward import nodes_behind, stopped
 from numpygrad._jacobians import jacobian
 from numpygrad._linearize import linearize
 from numpygrad._node import Node, tick
@@ -63,7 +63,7 @@ class Equation:
             still = [zeros_like(x) if isinstance(x, Array) else x for x in leaves]
             refuse_examples(self.name, lambda: self.residual(zeros_like(found), still))
         if not _modes.is_grad_enabled():
-            return found
+            return stopped([found])[0]
         alone(self.name, lambda: self.residual(found, self.untracked_leaves()))
         nodes = [x._node if isinstance(x, Array) and x._type.is_floating else None for x in leaves]
         if not any(nodes):

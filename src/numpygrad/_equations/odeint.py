@@ -22,6 +22,7 @@ from numpygrad._equations.equation import alone, arrays_in, replaced, with_array
 from numpygrad._equations.one_by_one import OneByOne, refuse_examples
 from numpygrad._equations.runge_kutta import Control, solution
 from numpygrad._flat import Layout
+from numpygrad._forward import stopped
 from numpygrad._node import Node
 from numpygrad._transforms import jvp, vjp
 from numpygrad._tree import Tree, leaves_of, rebuilt
@@ -193,7 +194,7 @@ def _with_adjoint(
     else:
         states = _alone(field, start, times, those, control)
     if not _modes.is_grad_enabled():
-        return states
+        return stopped([states])[0]
     nodes = [x._node if isinstance(x, Array) and x._type.is_floating else None for x in inputs]
     if not any(nodes):
         return states
