@@ -71,8 +71,7 @@ def stopped(arrays: list[Array]) -> list[Array]:
         return arrays
     found = [wrap(x._data, x._type) for x in arrays]
     for x in found:
-        if x._type.eager is not None:
-            trace.stopped(x)
+        trace.stopped(x)
     return found
 
 
