@@ -315,6 +315,22 @@ def test_jacobians_of_nothing(device: str) -> None:
     assert npg.jacobian(lambda x: npg.zeros((0,)) * x.sum())(npg.ones(3)).shape == (0, 3)
 
 
+def test_hooks_are_called_for_every_row(device: str) -> None:
+    a = npg.array([[2.0, 1.0], [1.0, 5.0]])
+
+    def f(x: Array) -> Array:
+        y = x * 3
+        y.register_hook(lambda g: g * 10)
+        values = npg.linalg.eigh(a * y).eigenvalues
+        values.register_hook(lambda g: g * 10)
+        return values
+
+    x = npg.array([1.0, 2.0])
+    found = npg.jacobian(f, mode="reverse")(x).numpy()
+    rows = [npg.grad(lambda x, i=i: f(x)[i])(x).numpy() for i in range(2)]
+    np.testing.assert_allclose(found, rows, rtol=1e-12)
+
+
 def test_zero_meets_an_infinite_derivative(device: str) -> None:
     x = npg.array([0.0, 4.0])
     for mode in ("reverse", "forward"):

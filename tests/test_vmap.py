@@ -440,6 +440,7 @@ DIRECT: list[tuple[str, list[tuple[np.ndarray, bool]], dict[str, Any]]] = [
     ("meshgrid", [(V3, True)], {}),
     ("full_like", [(M34, True), (N, True)], {}),
     ("full_like", [(W34, False), (N, True)], {"dtype": np.dtype("float32")}),
+    ("full_like", [(M34.astype("float32"), True), (N, True)], {}),
     ("full_like", [(M34, True)], {"fill_value": 2.0}),
     ("full", [], {"shape": (2, 3), "fill_value": (N, True)}),
     ("full", [], {"shape": 2, "fill_value": (N, True), "dtype": np.dtype("float32")}),
@@ -450,6 +451,7 @@ DIRECT: list[tuple[str, list[tuple[np.ndarray, bool]], dict[str, Any]]] = [
     ("repeat", [(M23, True)], {"repeats": 2}),
     ("repeat", [(M34, True)], {"repeats": 2, "axis": -1}),
     ("roll", [(M34, True)], {"shift": 5}),
+    ("roll", [(M34, True)], {"shift": 1, "axis": (0, -1)}),
     ("reshape", [(M34, True)], {"shape": (2, -1)}),
     ("reshape", [(M34, True)], {"shape": (4, 3)}),
     ("concat", [], {"arrays": [(M34, True), (W3, False)], "axis": None}),
@@ -498,6 +500,7 @@ DIRECT: list[tuple[str, list[tuple[np.ndarray, bool]], dict[str, Any]]] = [
     ("argmin", [(M34, True)], {"keepdims": True}),
     ("argmax", [(M34, True)], {"axis": -1}),
     ("argmax", [(N, True)], {}),
+    ("argmax", [(M34, True)], {"axis": 0, "keepdims": True}),
     ("sort", [(M34, True)], {"axis": 0, "descending": True}),
     ("argsort", [(M34, True)], {}),
     ("softmax", [(M34, True)], {"axis": (0, 1)}),
@@ -510,6 +513,7 @@ DIRECT: list[tuple[str, list[tuple[np.ndarray, bool]], dict[str, Any]]] = [
     ("fft.fftshift", [(M34, True)], {}),
     ("fft.ifftshift", [(M34, True)], {"axes": 1}),
     ("take", [(M34, True)], {"indices": (INDEX, True), "axis": 1}),
+    ("take", [(V3, True)], {"indices": (INDEX, True)}),
     ("take", [(W34, False)], {"indices": (INDEX, True), "axis": 0}),
     ("take", [(M34, True)], {"indices": (INDEX[0], False), "axis": -1}),
     ("take_along_axis", [(stacked(3, 3), True), (INDEX[:, None], True)], {}),
@@ -618,6 +622,8 @@ def test_operators_of_what_differs_between_examples() -> None:
     np.testing.assert_allclose(abs(xp.linalg.qr(square).R.array), square.array)
     with pytest.raises(UnmappedError, match="pinv"):
         xp.linalg.pinv(square, rtol=Mapped(np.ones(2), xp))
+    with pytest.raises(UnmappedError, match="searchsorted"):
+        xp.searchsorted(np.arange(3.0), mine)
 
 
 def test_indices_computed_inside_reach_rules_of_pullbacks(device: str) -> None:
@@ -837,6 +843,11 @@ def test_masks_that_are_the_same_for_all(device: str) -> None:
 
     assert_same(npg.vmap(written)(x), [written(x[i]) for i in range(2)])
     assert_same(npg.vmap(lambda x: x[mask])(x), [x[i][mask] for i in range(2)])
+
+
+def test_results_of_several_devices_are_refused(device: str, other_device: str) -> None:
+    with pytest.raises(CaptureError, match="one device"):
+        npg.vmap(lambda x: (x, npg.ones(2, device=other_device) * 2))(npg.ones((3, 2)))
 
 
 def test_effects_outside_are_refused(device: str) -> None:

@@ -30,8 +30,6 @@ def _along_several(name: str) -> Rule:
         axes: Sequence[int] | None = None,
         norm: str = "backward",
     ) -> Any:
-        if axes is None and s is not None:
-            axes = range(-len(s), 0)
         chosen = shifted_all(None if axes is None else tuple(axes), x.ndim)
         return getattr(xp.fft, name)(x.array, s=s, axes=chosen, norm=norm)
 
