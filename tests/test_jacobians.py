@@ -315,14 +315,14 @@ def test_jacobians_of_nothing(device: str) -> None:
     assert npg.jacobian(lambda x: npg.zeros((0,)) * x.sum())(npg.ones(3)).shape == (0, 3)
 
 
-def test_hooks_are_called_for_every_row(device: str) -> None:
+@pytest.mark.parametrize("hooked", ["argument", "result"])
+def test_hooks_are_called_for_every_row(hooked: str, device: str) -> None:
     a = npg.array([[2.0, 1.0], [1.0, 5.0]])
 
     def f(x: Array) -> Array:
         y = x * 3
-        y.register_hook(lambda g: g * 10)
         values = npg.linalg.eigh(a * y).eigenvalues
-        values.register_hook(lambda g: g * 10)
+        (y if hooked == "argument" else values).register_hook(lambda g: g * 10)
         return values
 
     x = npg.array([1.0, 2.0])
