@@ -6,26 +6,22 @@ import itertools
 import math
 from typing import Any
 
-import numpy as np
-
 from numpygrad._array import Array
 from numpygrad._dispatch import convert
 from numpygrad._dtypes import DType, promote
+from numpygrad._transforms import array_of
 from numpygrad._tree import Tree, leaves_of, rebuilt, structure_of
 from numpygrad.errors import DTypeError, ShapeError
-from numpygrad.ops.creation import asarray
 from numpygrad.ops.data_types import finfo
 from numpygrad.ops.elementwise import imag, real
 from numpygrad.ops.manipulation import concat, reshape
 
 
-def array_of(x: Any, what: str) -> Array:
-    """A leaf as an Array: an integer of Python's becomes a float."""
-    if isinstance(x, Array):
-        return x
-    if isinstance(x, (int, float, complex, np.ndarray, np.generic)):
-        return asarray(float(x) if isinstance(x, int) else x)
-    raise TypeError(f"{what} holds Arrays and numbers, not {type(x).__name__}")
+def _array_in(what: str, x: Any) -> Array:
+    found = array_of(x)
+    if found is None:
+        raise TypeError(f"{what} holds Arrays and numbers, not {type(x).__name__}")
+    return found
 
 
 class Layout:
@@ -50,7 +46,7 @@ class Layout:
     """
 
     def __init__(self, tree: Tree, what: str) -> None:
-        arrays = [array_of(x, what) for x in leaves_of(tree)]
+        arrays = [_array_in(what, x) for x in leaves_of(tree)]
         if not arrays:
             raise ShapeError(f"{what} holds no array")
         for x in arrays:
@@ -105,7 +101,7 @@ class Layout:
         what = what or self.what
         flat: list[Array] = []
         for number, leaf in enumerate(self.parts(tree, what)):
-            x = array_of(leaf, what)
+            x = _array_in(what, leaf)
             if x.shape != self.shapes[number]:
                 raise ShapeError(
                     f"array {number} of {what} has shape {self.shapes[number]}, not {x.shape}"

@@ -45,6 +45,7 @@ from numpygrad.ops.searching import where
 from numpygrad.ops.statistical import sum as sum_of
 
 MODES = ("reverse", "forward")
+_SILENT = Progress("", shown=False)
 
 
 def jacobian(
@@ -219,8 +220,7 @@ def _complex_rows(
     step: int | None,
 ) -> list[Array]:
     """Rows of a complex result: `pull` gives conjugates, and real parts to real arguments."""
-    silent = Progress("", shown=False)
-    turned = _in_batches(lambda seeds: pull(seeds * 1j), y, step, silent)
+    turned = _in_batches(lambda seeds: pull(seeds * 1j), y, step, _SILENT)
     return [
         conj(row) if x._type.is_complex else row + 1j * reshape(other, row.shape)
         for x, row, other in zip(record.inputs, rows, turned, strict=True)
@@ -466,7 +466,7 @@ def divergence(
             return [sum_of(rows * seeds)[None]]
 
         with contextlib.nullcontext() if nested else _modes.unrecorded():
-            (found,) = _in_batches(diagonal, y, batch_size, Progress("", shown=False))
+            (found,) = _in_batches(diagonal, y, batch_size, _SILENT)
             trace = sum_of(found)
         return stopped([trace])[0]
 

@@ -25,15 +25,24 @@ from numpygrad.errors import DeviceError, DTypeError, ShapeError
 from numpygrad.ops.creation import asarray
 
 
-def as_leaf(x: Any) -> Array:
+def array_of(x: Any) -> Array | None:
+    """A leaf as an Array, an integer of Python's as a float; `None` if it is no number."""
     if isinstance(x, Array):
         return x
-    if isinstance(x, (bool, int, float, complex, np.ndarray, np.generic)):
+    if isinstance(x, (int, float, complex, np.ndarray, np.generic)):
         return asarray(float(x) if isinstance(x, int) else x)
-    raise TypeError(
-        f"derivatives are taken with respect to Arrays and numbers, not {type(x).__name__}; "
-        'a field of a dataclass that holds none is marked with metadata={"static": True}'
-    )
+    return None
+
+
+def as_leaf(x: Any) -> Array:
+    """A leaf that derivatives are taken with respect to, as an Array."""
+    found = array_of(x)
+    if found is None:
+        raise TypeError(
+            f"derivatives are taken with respect to Arrays and numbers, not {type(x).__name__}; "
+            'a field of a dataclass that holds none is marked with metadata={"static": True}'
+        )
+    return found
 
 
 def _inputs(tree: Tree) -> list[Array]:

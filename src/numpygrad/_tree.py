@@ -66,23 +66,8 @@ def _fields(tree: Any) -> list[str]:
     return [f.name for f in dataclasses.fields(tree) if not f.metadata.get("static")]
 
 
-def leaves_of(tree: Tree) -> list[Any]:
-    """What a tree holds, in order: items of lists and tuples, values of dicts, fields of others."""
-    if isinstance(tree, dict):
-        return [leaf for value in tree.values() for leaf in leaves_of(value)]
-    if isinstance(tree, (list, tuple)):
-        return [leaf for item in tree for leaf in leaves_of(item)]
-    if tree is None:
-        return []
-    if type(tree) in _registered:
-        return leaves_of(list(_registered[type(tree)][0](tree)[0]))
-    if _is_dataclass(tree):
-        return [leaf for name in _fields(tree) for leaf in leaves_of(getattr(tree, name))]
-    return [tree]
-
-
 def parts_of(tree: Tree) -> list[Tree] | None:
-    """What a tree is directly made of, in order; `None` of a leaf."""
+    """What a tree is directly made of, in order; `None` of a leaf, and of `None`."""
     if isinstance(tree, dict):
         return list(tree.values())
     if isinstance(tree, (list, tuple)):
@@ -92,6 +77,29 @@ def parts_of(tree: Tree) -> list[Tree] | None:
     if _is_dataclass(tree):
         return [getattr(tree, name) for name in _fields(tree)]
     return None
+
+
+def parts_like(tree: Tree, given: Tree) -> list[Tree] | None:
+    """What is in the place of each part of `tree` in another tree; `None` if it is made otherwise.
+
+    Dicts are alike if they have the same keys, sequences if they are of one length.
+    """
+    if isinstance(tree, dict):
+        alike = isinstance(given, dict) and given.keys() == tree.keys()
+        return [given[key] for key in tree] if alike else None
+    sequences = isinstance(tree, (list, tuple)) and isinstance(given, (list, tuple))
+    parts, others = parts_of(tree), parts_of(given)
+    if parts is None or others is None or not (sequences or type(given) is type(tree)):
+        return None
+    return others if len(others) == len(parts) else None
+
+
+def leaves_of(tree: Tree) -> list[Any]:
+    """What a tree holds, in order: items of lists and tuples, values of dicts, fields of others."""
+    parts = parts_of(tree)
+    if parts is None:
+        return [] if tree is None else [tree]
+    return [leaf for part in parts for leaf in leaves_of(part)]
 
 
 def paths_of(tree: Tree, name: str) -> list[str]:
@@ -154,31 +162,16 @@ def leaves_like(tree: Tree, given: Tree, what: str) -> list[Any]:
 
 
 def _match(tree: Tree, given: Tree, found: list[Any]) -> bool:
-    if isinstance(tree, dict):
-        return (
-            isinstance(given, dict)
-            and tree.keys() == given.keys()
-            and all(_match(item, given[key], found) for key, item in tree.items())
-        )
-    if isinstance(tree, (list, tuple)):
-        return (
-            isinstance(given, (list, tuple))
-            and len(tree) == len(given)
-            and all(_match(a, b, found) for a, b in zip(tree, given, strict=True))
-        )
-    if tree is None or given is None:
-        return tree is given
-    if type(tree) in _registered:
-        flatten = _registered[type(tree)][0]
-        return type(given) is type(tree) and _match(
-            list(flatten(tree)[0]), list(flatten(given)[0]), found
-        )
-    if _is_dataclass(tree):
-        return type(given) is type(tree) and all(
-            _match(getattr(tree, name), getattr(given, name), found) for name in _fields(tree)
-        )
-    found.append(given)
-    return not isinstance(given, (dict, list, tuple))
+    parts = parts_of(tree)
+    if parts is None:
+        if tree is None or given is None:
+            return tree is given
+        found.append(given)
+        return not isinstance(given, (dict, list, tuple))
+    others = parts_like(tree, given)
+    return others is not None and all(
+        _match(part, other, found) for part, other in zip(parts, others, strict=True)
+    )
 
 
 def shown(tree: Tree) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from numpygrad._batching.mapped import Mapped
@@ -13,10 +13,15 @@ def is_array(x: Any) -> bool:
     return hasattr(x, "shape") and hasattr(x, "dtype")
 
 
-def size_of(args: Iterable[Any]) -> int:
-    """The number of examples."""
-    size: int = next(x.array.shape[0] for x in args if type(x) is Mapped)
-    return size
+def size_of(*args: Any) -> int:
+    """The number of examples of arguments of which one is mapped, or a part of one."""
+    todo = list(args)
+    while todo:
+        x = todo.pop()
+        if type(x) is Mapped:
+            return int(x.array.shape[0])
+        todo += x if type(x) in (tuple, list) else ()
+    raise ValueError("nothing is mapped")
 
 
 def with_ndim(xp: Any, x: Any, ndim: int) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from numpygrad._backend import numpy_dtype
-from numpygrad._batching.fitting import is_array, shifted, with_ndim
+from numpygrad._batching.fitting import is_array, shifted, size_of, with_ndim
 from numpygrad._batching.mapped import Mapped, data_of, spread_out
 from numpygrad._kernels import device_of
 from numpygrad._lazy.program import Aval
@@ -80,16 +80,6 @@ def _mask(key: Any) -> Any:
     return key if is_array(key) and numpy_dtype(key.dtype).kind == "b" else None
 
 
-def _size(*args: Any) -> int:
-    todo = list(args)
-    while todo:
-        x = todo.pop()
-        if type(x) is Mapped:
-            return int(x.array.shape[0])
-        todo += x if type(x) in (tuple, list) else ()
-    raise ValueError("nothing is mapped")
-
-
 def _region(shape: Shape, key: Any) -> Shape:
     parts = key if type(key) is tuple else (key,)
     found = region(
@@ -100,7 +90,7 @@ def _region(shape: Shape, key: Any) -> Shape:
 
 
 def _gather(xp: Any, x: Any, /, *, key: Any) -> Any:
-    size = _size(x, key)
+    size = size_of(x, key)
     mapped = type(x) is Mapped
     placed = batched(xp, key, x.ndim, mapped=mapped, size=size)
     return placed.to_front(xp, xp.gather(x.array if mapped else x, key=placed.key))
@@ -112,7 +102,7 @@ def _scatter(xp: Any, g: Any, /, *, key: Any, shape: Shape) -> Any:
         if type(mask) is Mapped:
             return NotImplemented
         key = tuple(xp.nonzero(mask))
-    size = _size(g, key)
+    size = size_of(g, key)
     placed = batched(xp, key, len(shape), mapped=True, size=size)
     values = placed.from_front(xp, spread_out(xp, g, size))
     return xp.scatter(values, key=placed.key, shape=(size, *shape))
@@ -120,7 +110,7 @@ def _scatter(xp: Any, g: Any, /, *, key: Any, shape: Shape) -> Any:
 
 def _writing(name: str) -> Rule:
     def rule(xp: Any, x: Any, value: Any, /, *, key: Any) -> Any:
-        size = _size(x, value, key)
+        size = size_of(x, value, key)
         mask = _mask(key)
         if mask is not None:
             return _written_at_mask(xp, name, x, value, mask)
@@ -156,7 +146,7 @@ def _take(xp: Any, x: Any, indices: Any, /, *, axis: int | None = None) -> Any:
 
 def _take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
     axis = shifted(axis, x.ndim)
-    size = _size(x, indices)
+    size = size_of(x, indices)
     return xp.take_along_axis(spread_out(xp, x, size), spread_out(xp, indices, size), axis=axis)
 
 

@@ -13,7 +13,7 @@ from numpygrad._batching.fitting import named
 from numpygrad._batching.mapped import Mapped
 from numpygrad._batching.rules import RULES
 from numpygrad._custom.joint import Whole
-from numpygrad._lazy.program import Instruction, Program, Value, mapped
+from numpygrad._lazy.program import Instruction, Program, Value, last_uses, mapped
 from numpygrad.ops import RULE_NAMESPACE
 from numpygrad.ops.creation import zeros
 from numpygrad.ops.manipulation import stack
@@ -22,14 +22,7 @@ from numpygrad.ops.manipulation import stack
 def run(program: Program, inputs: Sequence[Any], device: Device, size: int) -> list[Any]:
     """The outputs of a program: `Mapped` arrays, and plain ones that no mapped input reaches."""
     values: list[Any] = list(inputs)
-    count = len(inputs)
-    last = dict.fromkeys(program.outputs, len(program.instructions))
-    done: list[list[int]] = [[] for _ in program.instructions]
-    for position in reversed(range(len(program.instructions))):
-        for number in program.instructions[position].reads:
-            if last.setdefault(number, position) == position and number >= count:
-                done[position].append(number)
-    for instruction, finished in zip(program.instructions, done, strict=True):
+    for instruction, finished in zip(program.instructions, last_uses(program), strict=True):
         values.append(_result(instruction, values, device, size))
         for number in finished:
             values[number] = None

@@ -17,7 +17,7 @@ from numpygrad._batching.running import run
 from numpygrad._batching.trace import Trace
 from numpygrad._lazy.deferred import Deferred
 from numpygrad._lazy.realize import capture, program_of
-from numpygrad._tree import Tree, leaves_of, parts_of, rebuilt, shown
+from numpygrad._tree import Tree, leaves_of, parts_like, parts_of, rebuilt, shown
 from numpygrad.errors import CaptureError, ShapeError
 from numpygrad.ops import RULE_NAMESPACE
 from numpygrad.ops.creation import asarray, copy
@@ -114,12 +114,8 @@ def _prefix(name: str, axes: Any, tree: Tree) -> list[int | None]:
     """The axis of each leaf of a tree, given for each or for the parts that it is in."""
     if axes is None or isinstance(axes, (int, np.integer)):
         return [axes if axes is None else int(axes)] * len(leaves_of(tree))
-    given, parts = parts_of(axes), parts_of(tree)
-    alike = type(axes) is type(tree) or all(isinstance(t, (tuple, list)) for t in (axes, tree))
-    if isinstance(axes, dict) and isinstance(tree, dict):
-        alike = axes.keys() == tree.keys()
-        given = [axes[key] for key in tree] if alike else None
-    if alike and given is not None and parts is not None and len(given) == len(parts):
+    parts, given = parts_of(tree), parts_like(tree, axes)
+    if parts is not None and given is not None:
         pairs = zip(given, parts, strict=True)
         return [found for axis, part in pairs for found in _prefix(name, axis, part)]
     raise ValueError(

@@ -15,7 +15,6 @@ from numpygrad._custom.joint import (
     Maybe,
     Whole,
     attached,
-    is_output,
     refuse_closure,
     saved_input,
     untracked,
@@ -25,26 +24,26 @@ from numpygrad._custom.replay import Traced
 from numpygrad._custom.rules import (
     Arguments,
     Place,
-    aligned,
     arguments_of,
-    fitted,
+    filled,
     irregular,
     is_zero,
     outputs_of,
     place_of,
-    positions,
     refuse_outside,
     signature_of,
     skeleton,
+    still,
+    tangents_given,
     unrecorded,
     untraced,
     without_writes,
 )
 from numpygrad._custom.transposition import Linearity, swept, tracked_copy
-from numpygrad._engine import zeros_of
 from numpygrad._forward import tracked_zeros
 from numpygrad._node import Node
-from numpygrad._tree import Tree, leaves_of, rebuilt
+from numpygrad._transforms import chosen_of
+from numpygrad._tree import Tree
 from numpygrad.errors import DerivativeError
 
 
@@ -88,7 +87,7 @@ class custom_jvp:
         self._function = function
         self._name = getattr(function, "__name__", type(function).__name__)
         self._signature = signature_of(function)
-        self._fixed = positions(nondiff_argnums)
+        self._fixed = chosen_of(nondiff_argnums)
         self._rule: Callable[..., Any] | None = None
 
     def __get__(self, instance: Any, owner: type) -> Any:
@@ -180,10 +179,7 @@ class _JvpCall:
             found = self._ruled(self._primals(node, recorded=recorded), t)
         if follows:
             self._require_traced(node, found)
-        return [
-            zeros_of(place.type, place.shape) if y is None else y
-            for y, place in zip(found, self.places, strict=True)
-        ]
+        return filled(found, self.places)
 
     def is_linear(self, dependent: Sequence[bool]) -> bool:
         """Nothing is known of how the rule depends on the primals."""
@@ -200,18 +196,10 @@ class _JvpCall:
     def _ruled(self, primals: Sequence[Any], t: Sequence[Maybe]) -> list[Maybe]:
         """What the rule gives, checked; an entry for each output."""
         rule: Any = self.rule._rule
-        tangents = [s if s is not None else _still(x) for x, s in zip(primals, t, strict=True)]
+        tangents = [s if s is not None else still(x) for x, s in zip(primals, t, strict=True)]
         chosen = self.arguments.chosen_with
         made = rule(*self.arguments.others, chosen(primals), chosen(tangents))
-        name = f"the rule of {self.name}()"
-        if not isinstance(made, tuple) or len(made) != 2:
-            raise TypeError(f"{name} gives a pair of the result and its tangent")
-        by_leaf = aligned(name, (made[1],), (_numbered(self.result),), ("the tangent",))
-        numbers = [i for i, number in enumerate(leaves_of(self.result)) if number >= 0]
-        return [
-            None if by_leaf.get(i) is None else fitted(name, by_leaf[i], "the tangent", place)
-            for i, place in zip(numbers, self.places, strict=True)
-        ]
+        return tangents_given(self.name, made, self.result, self.places)
 
     def _require_traced(self, node: Node, found: Sequence[Maybe]) -> None:
         """Raise if a tangent without history is one that depends on something nevertheless."""
@@ -228,14 +216,3 @@ class _JvpCall:
                 continue
             if not is_zero(other):
                 raise untraced(f"the rule of {self.name}()", "the tangent")
-
-
-def _still(x: Any) -> Any:
-    """The tangent of what does not move."""
-    if is_output(x):
-        return zeros_of(x._type, x.shape)
-    return 0.0 * x if isinstance(x, (float, complex)) else None
-
-
-def _numbered(tree: Tree) -> Tree:
-    return rebuilt(tree, range(len(leaves_of(tree))))

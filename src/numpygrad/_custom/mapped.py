@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from numpygrad._array import Array
 from numpygrad._custom.joint import Whole, is_output
-from numpygrad._custom.rules import Arguments, Place, aligned, fitted, place_of, skeleton
-from numpygrad._engine import zeros_of
+from numpygrad._custom.rules import (
+    Arguments,
+    Place,
+    cotangents_given,
+    filled,
+    place_of,
+    skeleton,
+    still,
+    tangents_given,
+)
 from numpygrad._lazy.program import Aval
 from numpygrad._tree import Tree, leaves_of, rebuilt
 from numpygrad.ops.statistical import sum as sum_of
@@ -50,7 +58,9 @@ def whole_of_vjp(custom: custom_vjp, arguments: Arguments, result: Tree) -> Whol
             g = rebuilt(made, [next(rest) if is_output(y) else None for y in leaves_of(made)])
             rule: Any = custom._backward
             found = rule(*arguments.others, rebuilt(kept, own), g)
-            return _by_array(custom._name, found, arguments, places)
+            moving = {i: p for i, p in zip(numbers, places, strict=True) if p is not None}
+            cotangents = cotangents_given(custom._name, found, arguments, moving)
+            return tuple(filled(cotangents, list(moving.values())))
 
         places: list[Place | None] = []
 
@@ -86,14 +96,13 @@ def whole_of_jvp(custom: custom_jvp, arguments: Arguments, result: Tree) -> Whol
             primals, moving = given[: len(axes)], iter(given[len(axes) :])
             tangents = [next(moving) if is_output(x) else None for x in primals]
             by_leaf = dict(zip(numbers, tangents, strict=True))
-            still = [
-                by_leaf[i] if i in by_leaf else 0.0 * x if isinstance(x, (float, complex)) else None
-                for i, x in enumerate(arguments.leaves)
+            every = [
+                by_leaf[i] if i in by_leaf else still(x) for i, x in enumerate(arguments.leaves)
             ]
             own: Any = custom._rule
             chosen = _chosen(arguments, numbers, primals)
-            made = own(*arguments.others, chosen, arguments.chosen_with(still))
-            return _tangents(custom._name, tree, outputs, made[1])
+            made = own(*arguments.others, chosen, arguments.chosen_with(every))
+            return tuple(filled(tangents_given(custom._name, made, tree, outputs), outputs))
 
         def rule_many(primals: Any, tangents: Any) -> Any:
             moving = [t for t in tangents if t is not None]
@@ -155,38 +164,6 @@ def _places(arrays: Sequence[Array], axes: Axes) -> list[Place | None]:
         Place(x._type, x.shape if axis is None else x.shape[1:]) if is_output(x) else None
         for x, axis in zip(arrays, axes, strict=True)
     ]
-
-
-def _by_array(
-    name: str, given: Any, arguments: Arguments, places: Sequence[Place | None]
-) -> tuple[Array, ...]:
-    """What a backward rule gave for one example, checked, for each floating array."""
-    rule = f"the backward rule of {name}()"
-    names = [f"argument {i}" for i in arguments.chosen]
-    found = aligned(rule, given, arguments.trees, names)
-    numbers = [i for i, x in enumerate(arguments.leaves) if isinstance(x, Array)]
-    return tuple(
-        zeros_of(place.type, place.shape)
-        if found.get(i) is None
-        else fitted(rule, found[i], arguments.path(i), place)
-        for i, place in zip(numbers, places, strict=True)
-        if place is not None
-    )
-
-
-def _tangents(name: str, tree: Tree, outputs: Sequence[Place], tangent: Tree) -> tuple[Array, ...]:
-    """What a forward rule gave for one example, checked, for each output."""
-    rule = f"the rule of {name}()"
-    numbers = leaves_of(tree)
-    numbered = rebuilt(tree, range(len(numbers)))
-    found = aligned(rule, (tangent,), (numbered,), ("the tangent",))
-    leaves = [i for i, number in enumerate(numbers) if number >= 0]
-    return tuple(
-        zeros_of(place.type, place.shape)
-        if found.get(i) is None
-        else fitted(rule, found[i], "the tangent", place)
-        for i, place in zip(leaves, outputs, strict=True)
-    )
 
 
 def _of_all(c: Array | None, axis: int | None) -> Array | None:

@@ -17,6 +17,7 @@ from numpygrad._array import Array
 from numpygrad._backend import ArrayType
 from numpygrad._custom.joint import Maybe, is_output, refuse_closure, version_of
 from numpygrad._dispatch import convert
+from numpygrad._engine import zeros_of
 from numpygrad._forward import nodes_behind
 from numpygrad._kernels import holds
 from numpygrad._node import Node
@@ -216,6 +217,48 @@ def fitted(rule: str, x: Any, path: str, place: Place) -> Array:
     return found
 
 
+def cotangents_given(
+    name: str, given: Any, arguments: Arguments, places: dict[int, Place]
+) -> list[Maybe]:
+    """What a backward rule gave, checked, for the leaves of `places`; `None` for zeros."""
+    rule = f"the backward rule of {name}()"
+    by_leaf = aligned(rule, given, arguments.trees, [f"argument {i}" for i in arguments.chosen])
+    return [
+        None if by_leaf.get(i) is None else fitted(rule, by_leaf[i], arguments.path(i), place)
+        for i, place in places.items()
+    ]
+
+
+def tangents_given(name: str, made: Any, result: Tree, places: Sequence[Place]) -> list[Maybe]:
+    """What a forward rule gave, checked, for each output of a result; `None` for zeros."""
+    rule = f"the rule of {name}()"
+    if not isinstance(made, tuple) or len(made) != 2:
+        raise TypeError(f"{rule} gives a pair of the result and its tangent")
+    outputs = leaves_of(result)
+    numbered = rebuilt(result, range(len(outputs)))
+    by_leaf = aligned(rule, (made[1],), (numbered,), ("the tangent",))
+    numbers = [i for i, output in enumerate(outputs) if output >= 0]
+    return [
+        None if by_leaf.get(i) is None else fitted(rule, by_leaf[i], "the tangent", place)
+        for i, place in zip(numbers, places, strict=True)
+    ]
+
+
+def filled(given: Sequence[Maybe], places: Sequence[Place]) -> list[Array]:
+    """The arrays, with zeros for those that are `None`."""
+    return [
+        zeros_of(place.type, place.shape) if x is None else x
+        for x, place in zip(given, places, strict=True)
+    ]
+
+
+def still(x: Any) -> Any:
+    """The tangent of what does not move."""
+    if is_output(x):
+        return zeros_of(x._type, x.shape)
+    return 0.0 * x if isinstance(x, (float, complex)) else None
+
+
 def refuse_outside(name: str, found: Sequence[Maybe], seeds: Sequence[Node]) -> None:
     """Raise if arrays depend on tracked ones beside `seeds`."""
     roots = [x._node for x in found if x is not None]
@@ -247,10 +290,6 @@ def untraced(rule: str, path: str) -> DerivativeError:
         "like, so that it cannot be differentiated; only first derivatives in its own mode are "
         "available. Write it in numpygrad's functions, or as functions that have rules themselves"
     )
-
-
-def positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
 
 def unrecorded(name: str, function: Callable[..., Any], found: Arguments) -> Any:

@@ -30,14 +30,13 @@ from numpygrad._custom.replay import Traced, run_again
 from numpygrad._custom.rules import (
     Arguments,
     Place,
-    aligned,
     arguments_of,
-    fitted,
+    cotangents_given,
+    filled,
     irregular,
     is_zero,
     outputs_of,
     place_of,
-    positions,
     refuse_outside,
     signature_of,
     skeleton,
@@ -46,9 +45,9 @@ from numpygrad._custom.rules import (
     without_writes,
 )
 from numpygrad._custom.transposition import Linearity, swept, tracked_copy
-from numpygrad._engine import zeros_of
 from numpygrad._forward import tracked_zeros
 from numpygrad._node import Node
+from numpygrad._transforms import chosen_of
 from numpygrad._tree import Tree, leaves_of, rebuilt, structure_of
 from numpygrad.errors import DerivativeError
 from numpygrad.ops.manipulation import broadcast_to
@@ -105,7 +104,7 @@ class custom_vjp:
         self._function = function
         self._name = getattr(function, "__name__", type(function).__name__)
         self._signature = signature_of(function)
-        self._fixed = positions(nondiff_argnums)
+        self._fixed = chosen_of(nondiff_argnums)
         self._forward: Callable[..., Any] | None = None
         self._backward: Callable[..., Any] | None = None
 
@@ -251,10 +250,7 @@ class _VjpCall:
             arrays = [zeros[0] if c is None else c for c in found]
             given = [None if c is None else s for c, s in zip(found, t, strict=True)]
             pushed = swept(arrays, given, seeds, recorded=recorded)
-        return [
-            zeros_of(place.type, place.shape) if y is None else y
-            for y, place in zip(pushed, self.places, strict=True)
-        ]
+        return filled(pushed, self.places)
 
     def is_linear(self, dependent: Sequence[bool]) -> bool:
         """Whether no residual depends on these operands."""
@@ -264,25 +260,16 @@ class _VjpCall:
 
     def _ruled(self, node: Node, residuals: Tree, g: Sequence[Maybe]) -> list[Maybe]:
         """What the rule gives, checked; an entry for each operand."""
-        rule = f"the backward rule of {self.name}()"
         # Read-only: others may hold the same cotangent.
-        leaves: list[Any] = [
-            broadcast_to(zeros_of(place.type, place.shape) if y is None else y, place.shape)
-            for y, place in zip(g, self.places, strict=True)
-        ]
+        leaves = [broadcast_to(y, y.shape) for y in filled(g, self.places)]
         cotangent = rebuilt(
             self.result, [leaves[i] if i >= 0 else None for i in leaves_of(self.result)]
         )
         backward: Any = self.rule._backward
         given = backward(*self.arguments.others, residuals, cotangent)
-        names = [f"argument {i}" for i in self.arguments.chosen]
-        by_leaf = aligned(rule, given, self.arguments.trees, names)
-        return [
-            None
-            if p is None or by_leaf.get(i) is None
-            else fitted(rule, by_leaf[i], self.arguments.path(i), Place(p.type, p.shape))
-            for i, p in enumerate(node.parents)
-        ]
+        places = {i: Place(p.type, p.shape) for i, p in enumerate(node.parents) if p is not None}
+        found = iter(cotangents_given(self.name, given, self.arguments, places))
+        return [None if p is None else next(found) for p in node.parents]
 
     def _residuals(self, node: Node, *, recorded: bool) -> Tree:
         """The residuals, with their history if `recorded`."""

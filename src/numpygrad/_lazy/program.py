@@ -135,11 +135,8 @@ def _alone(x: RawArray, handed_out: set[int]) -> RawArray:
     return x
 
 
-def interpreter(program: Program) -> Runner:
-    """Runs the kernels one after the other: for backends without an executor of their own.
-
-    Outputs that may share memory, views and values that are wanted twice, are copied.
-    """
+def last_uses(program: Program) -> list[list[int]]:
+    """For each instruction the values that nothing reads after it, and that are not wanted."""
     count = len(program.inputs)
     last = dict.fromkeys((*program.outputs, *(value for value, _ in program.updates)), -1)
     done: list[list[int]] = [[] for _ in program.instructions]
@@ -147,6 +144,15 @@ def interpreter(program: Program) -> Runner:
         for number in program.instructions[position].reads:
             if last.setdefault(number, position) == position and number >= count:
                 done[position].append(number)
+    return done
+
+
+def interpreter(program: Program) -> Runner:
+    """Runs the kernels one after the other: for backends without an executor of their own.
+
+    Outputs that may share memory, views and values that are wanted twice, are copied.
+    """
+    done = last_uses(program)
     calls = [(call.kernel, call.args, call.params) for call in program.instructions]
 
     def run(inputs: Sequence[RawArray]) -> list[RawArray]:
