@@ -1,4 +1,4 @@
-"""Jacobians and Hessians, in float64, beside JAX under jit, and one row at a time."""
+"""Jacobians and Hessians, in float64, beside JAX under jit; what `vmap` and own rules cost."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,13 +12,14 @@ from benchmarks.timing import OURS, Contestant, Effort, Workload, measure
 
 ROWS, FEATURES = 10_000, 500
 WIDTH, LAYERS = 100, 3
+OPS, EXAMPLES = 100, 8
 COMPILED, LOOP = "compiled", "a row at a time"
 
 Floats = NDArray[Any]
 
 
 def measurements(effort: Effort) -> Iterator[Measurement]:
-    """A Hessian of a logistic regression, and a Jacobian of a perceptron."""
+    """A Hessian of a logistic regression, a Jacobian of a perceptron; then costs of calls."""
     rows = ROWS // 10 if effort.quick else ROWS
     yield measure(
         Workload(
@@ -38,6 +39,8 @@ def measurements(effort: Effort) -> Iterator[Measurement]:
         ),
         effort,
     )
+    yield measure(Workload(f"vmap of {OPS} ops on {EXAMPLES} x 4", mapped_ops()), effort)
+    yield measure(Workload("one op of 4 elements and backward, own rule", own_rules()), effort)
 
 
 def hessians(rows: int) -> dict[str, Callable[[], Contestant]]:
@@ -142,4 +145,66 @@ def jacobians() -> dict[str, Callable[[], Contestant]]:
         OURS: lambda: ours(compiled=False),
         COMPILED: lambda: ours(compiled=True),
         "jax.jit": with_jax,
+    }
+
+
+def mapped_ops() -> dict[str, Callable[[], Contestant]]:
+    """A function of one example, applied to a few: the costs of capturing and running it."""
+    x = np.random.default_rng(0).random((EXAMPLES, 4))
+
+    def chain(sin: Callable[[Any], Any], x: Any) -> Any:
+        for _ in range(OPS // 2):
+            x = sin(x) * 0.5
+        return x
+
+    def ours(*, compiled: bool) -> Contestant:
+        npg = peers.numpygrad()
+        mapped = npg.vmap(lambda x: chain(npg.sin, x))
+        mapped = npg.compile(mapped) if compiled else mapped
+        given = npg.asarray(x)
+        return Contestant(lambda: mapped(given), lambda y: y.numpy())
+
+    def with_jax() -> Contestant:
+        jax = peers.jax()
+        mapped = jax.jit(jax.vmap(lambda x: chain(jax.numpy.sin, x)))
+        given = jax.numpy.asarray(x)
+        return Contestant(lambda: mapped(given).block_until_ready(), np.asarray)
+
+    return {
+        "numpy": lambda: Contestant(lambda: chain(np.sin, x), np.asarray),
+        OURS: lambda: ours(compiled=False),
+        COMPILED: lambda: ours(compiled=True),
+        "jax.jit": with_jax,
+    }
+
+
+def own_rules() -> dict[str, Callable[[], Contestant]]:
+    """The sine of four elements and its gradient: as it is, by a rule of one's own, made again."""
+    x = np.array([0.1, 0.2, 0.3, 0.4])
+
+    def ours(of: Callable[[Any], Any]) -> Contestant:
+        npg = peers.numpygrad()
+        function = of(npg)
+        given = npg.array(x, requires_grad=True)
+
+        def run() -> Any:
+            given.grad = None
+            function(given).sum().backward()
+            return given.grad
+
+        return Contestant(run, lambda g: g.numpy())
+
+    def custom(npg: Any) -> Any:
+        @npg.custom_vjp
+        def sine(x: Any) -> Any:
+            return npg.sin(x)
+
+        sine.defvjp(lambda x: (npg.sin(x), x), lambda x, g: (g * npg.cos(x),))
+        return sine
+
+    return {
+        "numpy": lambda: Contestant(lambda: np.cos(x), np.asarray),
+        OURS: lambda: ours(lambda npg: npg.sin),
+        "custom_vjp": lambda: ours(custom),
+        "checkpoint": lambda: ours(lambda npg: npg.checkpoint(npg.sin)),
     }
