@@ -208,12 +208,12 @@ def concat(arrays: list[Raw], *, axis: int | None = 0) -> Raw:
 
 def all(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
     """As the standard's; of complex numbers JAX looks at the real part alone."""
-    return jnp.all(x != 0, axis=axis, keepdims=keepdims)
+    return jnp.all(x != 0 if x.dtype.kind == "c" else x, axis=axis, keepdims=keepdims)
 
 
 def any(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
     """As `all`."""
-    return jnp.any(x != 0, axis=axis, keepdims=keepdims)
+    return jnp.any(x != 0 if x.dtype.kind == "c" else x, axis=axis, keepdims=keepdims)
 
 
 def sign(x: Raw) -> Raw:

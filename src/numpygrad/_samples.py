@@ -216,6 +216,11 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
                 (matrix,),
             ),
         ],
+        "tensordot": [
+            ("all", lambda a, b: npg.tensordot(a, b, axes=2), (matrix, matrix)),
+            ("product", lambda a, b: npg.tensordot(a, b, axes=0), (vector, matrix)),
+            ("pairs", _paired, ((2, 3, 4), (4, 5, 2))),
+        ],
         "transfer": [("copy", npg.copy, (matrix,))],
         "tril": [("below", lambda x: npg.tril(x, k=-1), ((2, 3, 3),))],
         "triu": [("above", lambda x: npg.triu(x, k=1), ((3, 3),))],
@@ -231,6 +236,10 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
         "where": [("broadcast", _where, (matrix, vector))],
         **_transforms(),
     }
+
+
+def _paired(x1: Array, x2: Array) -> Array:
+    return npg.tensordot(x1, x2, axes=((2, 0), (0, 2)))
 
 
 def _adjoint(x: Array) -> Array:

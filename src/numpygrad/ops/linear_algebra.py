@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from numpygrad._array import Array
 from numpygrad._dispatch import apply, apply_two, as_array, promoted, require_broadcast
 from numpygrad._op import linear
@@ -78,21 +80,7 @@ def tensordot(
         raise ShapeError(
             f"tensordot() over axes {axes} of shapes {x1.shape} and {x2.shape}: lengths differ"
         )
-    kept1 = tuple(a for a in range(x1.ndim) if a not in over1)
-    kept2 = tuple(a for a in range(x2.ndim) if a not in over2)
-    shape1, shape2 = tuple(x1.shape[a] for a in kept1), tuple(x2.shape[a] for a in kept2)
-    inner = math.prod(x1.shape[a] for a in over1)
-    matrix1 = _arranged(x1, kept1 + over1, (math.prod(shape1), inner))
-    matrix2 = _arranged(x2, over2 + kept2, (inner, math.prod(shape2)))
-    product = apply(matmul, matrix1, matrix2)
-    return _arranged(product, (0, 1), shape1 + shape2)
-
-
-def _arranged(x: Array, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:
-    """`x` with its axes in an order, and then in a shape, unless it has them already."""
-    if order != tuple(range(x.ndim)):
-        x = permute_dims(x, order)
-    return x if x.shape == shape else reshape(x, shape)
+    return apply(tensordot, x1, x2, axes=(over1, over2))
 
 
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
@@ -131,7 +119,32 @@ def _to_right(xp: Any, g: Any, x1: Any) -> Any:
     return xp.matmul(xp.matrix_transpose(x1), g)
 
 
+def _other_axes(ndim: int, axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(axis for axis in range(ndim) if axis not in axes)
+
+
+def _summed_with_right(xp: Any, g: Any, x2: Any, axes: Any) -> Any:
+    """`g` times `x2` over the axes that both kept, in the order of the axes of `x1`."""
+    over1, over2 = axes
+    kept2 = _other_axes(len(x2.shape), over2)
+    ndim = len(g.shape) - len(kept2)
+    found = xp.tensordot(g, x2, axes=(tuple(range(ndim, len(g.shape))), kept2))
+    places = (*_other_axes(ndim + len(over1), over1), *(over1[i] for i in np.argsort(over2)))
+    return xp.permute_dims(found, tuple(np.argsort(places).tolist()))
+
+
+def _summed_with_left(xp: Any, g: Any, x1: Any, axes: Any) -> Any:
+    """`x1` times `g`, likewise, in the order of the axes of `x2`."""
+    over1, over2 = axes
+    kept1 = _other_axes(len(x1.shape), over1)
+    found = xp.tensordot(x1, g, axes=(kept1, tuple(range(len(kept1)))))
+    ndim = len(g.shape) - len(kept1) + len(over2)
+    places = (*(over2[i] for i in np.argsort(over1)), *_other_axes(ndim, over2))
+    return xp.permute_dims(found, tuple(np.argsort(places).tolist()))
+
+
 linear(matmul, _to_left, _to_right)
+linear(tensordot, _summed_with_right, _summed_with_left)
 # The adjoint of x1 -> sum(conj(x1) x2) is g -> conj(g) x2: it is linear over the reals alone.
 linear(
     vecdot,
