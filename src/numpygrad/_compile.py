@@ -97,6 +97,8 @@ def compile(  # noqa: A001 (the field's name for it)
 
 
 SIGNATURES_KEPT = 64
+_PLAIN = frozenset({Array, float})
+"""Types of arguments that are leaves, and taken as they are."""
 
 
 class Compiled:
@@ -115,11 +117,16 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _modes.tracing() is not None:
             return self._function(*args, **kwargs)  # part of the program that is being captured
-        given = leaves_of((args, kwargs))
-        leaves = [asarray(x) if isinstance(x, np.ndarray) else x for x in given]
+        leaves: Sequence[Any]
+        structure: Any
+        if not kwargs and _PLAIN.issuperset(map(type, args)):  # 5 us less
+            leaves, structure = args, None
+        else:
+            given, structure = leaves_of((args, kwargs)), structure_of((args, kwargs))
+            leaves = [asarray(x) if isinstance(x, np.ndarray) else x for x in given]
         if _modes.deferring:
             settle([x for x in leaves if isinstance(x, Array)])
-        key = (structure_of((args, kwargs)), _signature(leaves))
+        key = (structure, _signature(leaves))
         captures = self._captures.get(key, ())
         for found in captures:
             if found.holds(leaves):
@@ -421,6 +428,9 @@ class _Capture:
     these: list[tuple[int, Array]]
     """Arguments that must be these very arrays."""
 
+    def __post_init__(self) -> None:
+        self._outside = frozenset(id(x) for x, *_ in self.guards)
+
     def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether arrays from outside are still of the kind that was traced."""
         if any(leaves[i] is not x for i, x in self.these):
@@ -428,19 +438,24 @@ class _Capture:
         for x, type_, shape, node in self.guards:
             if x._type is not type_ or x._node is not node or x._data.shape != shape:
                 return False
-        nodes = [place.node(leaves) for place, _ in self.leaves]
-        for node, (_, had) in zip(nodes, self.leaves, strict=True):
+        nodes = set()
+        for place, had in self.leaves:
+            node = place.node(leaves)
             if (node.grad is not None) is not had:
                 return False
-        if len(set(nodes)) < len(nodes):
+            nodes.add(node)
+        if len(nodes) < len(self.leaves):
             return False
         return bool(self.these) or not self.writes or not self._crosses(leaves)
 
     def _crosses(self, leaves: Sequence[Any]) -> bool:
         """Whether an array that is written shares memory with another, as an argument may."""
-        outside = {id(x) for x, *_ in self.guards}
-        arguments = [x for x in leaves if isinstance(x, Array)]
-        if not any(isinstance(x._alias, (View, Detached)) or id(x) in outside for x in arguments):
+        for x in leaves:
+            if isinstance(x, Array) and (
+                isinstance(x._alias, (View, Detached)) or id(x) in self._outside
+            ):
+                break
+        else:
             return False
         written = {place for place, _ in self.writes}
         places = written | {place for _, kind, place, _ in self.gaps if kind == "array"}
@@ -456,11 +471,12 @@ class _Capture:
         inputs = self.inputs.copy()
         for number, kind, place, type_ in self.gaps:
             inputs[number] = _value(kind, place, leaves, type_)
-        for place, _ in self.writes:
-            protect_readers(place.find(leaves))
+        written = [place.find(leaves) for place, _ in self.writes]
+        for x in written:
+            protect_readers(x)
         outputs = self.runner(inputs)
-        for place, position in self.writes:
-            overwrite(place.find(leaves), outputs[position] if position >= 0 else None)
+        for x, (_, position) in zip(written, self.writes, strict=True):
+            overwrite(x, outputs[position] if position >= 0 else None)
         for place, after in self.gradients:
             node = place.node(leaves)
             type_ = node.type.eager or node.type
