@@ -22,7 +22,7 @@ def main() -> int:
     for backend in npg.installed_backends():
         with npg.device(backend) as device:
             started = time.perf_counter()
-            best, *_ = lynx_hare.fit(lynx_hare.read_record()[1], show=lambda line: None)
+            best, *_ = lynx_hare.fit(lynx_hare.read_record()[1])
             seconds = time.perf_counter() - started
             fitted.append(npg.exp(best).to("numpy:cpu"))
         print(f"{device:12}", *(f"{value:#9.4g}" for value in fitted[-1]), f"{seconds:9.1f}")
