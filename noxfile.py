@@ -17,7 +17,8 @@ PEERS = ("torch==2.13.0", "autograd", "mygrad")
 SUITE = ("ndindex", "pytest-json-report")  # what array-api-tests needs besides the extra test
 CHECKED = (
     *("src", "backends", "tests", "examples", "benchmarks", "conformance"),
-    *("docs/generate_functions.py", "noxfile.py"),
+    *("docs/foreign_functions.py", "docs/generate_foreign.py", "docs/generate_functions.py"),
+    *("docs/conf.py", "docs/_extensions", "noxfile.py"),
 )
 
 
@@ -70,8 +71,17 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def functions(session: nox.Session) -> None:
     """Write docs/functions.md: every function, where it runs, whether it has a derivative."""
-    session.install("-e", ".[jax,strict]")
+    session.install("-e", ".[jax,test]")
     session.run("python", "docs/generate_functions.py")
+    session.run("python", "docs/generate_foreign.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into build/docs; a warning is an error."""
+    session.install("-e", ".[docs,examples]")
+    options = ("-W", "--keep-going", "-n", "-b", "html", *session.posargs)
+    session.run("sphinx-build", *options, "docs", "build/docs")
 
 
 @nox.session
@@ -86,3 +96,10 @@ def conformance(session: nox.Session) -> None:
     """Run the suites we did not write: `nox -s conformance -- --help`."""
     session.install("-e", ".[jax,test]", *SUITE)
     session.run("python", "-m", "conformance", *session.posargs)
+
+
+@nox.session
+def foreign(session: nox.Session) -> None:
+    """Run suites of SciPy and array-api-extra on Arrays: `nox -s foreign -- --help`."""
+    session.install("-e", ".[jax,test]")
+    session.run("python", "-m", "conformance.foreign", *session.posargs)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpygrad
 from conformance.checkout import VARIABLE, find_checkout
 from conformance.differential import run_differential
-from conformance.report import markdown, table
+from conformance.report import markdown, table, versions
 from conformance.standard import absent_names
 from conformance.suite import run_suite
 from conformance.xfails import read_xfails
@@ -63,16 +62,6 @@ def _run(options: argparse.Namespace, backends: Sequence[str]) -> tuple[list[Out
     return outcomes, notes
 
 
-def _versions() -> list[str]:
-    found = []
-    for package in _PACKAGES:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print the table, write the report; 1 if anything failed that is not known to."""
     options = _arguments(argv)
@@ -87,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         applied = xfails.apply([o for o in outcomes if o.backend.partition(",")[0] == backend])
         stale += [f"{backend}: {test}" for test in xfails.stale(applied)]
         known += applied
-    options.report.write_text(markdown(known, _versions(), stale, notes), encoding="utf-8")
+    options.report.write_text(markdown(known, versions(_PACKAGES), stale, notes), encoding="utf-8")
     print(table(known))
     print(*notes, f"Report: {options.report}", sep="\n")
     return 1 if any(o.status == "failed" for o in known) else 0

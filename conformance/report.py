@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from conformance.outcome import STATUSES, Outcome
@@ -22,6 +23,17 @@ def _rows(outcomes: Sequence[Outcome]) -> list[Row]:
     keys = sorted(counts, key=lambda key: (key[0], key[1], key[2] == "all", key[2]))
     body = [(*key, *(str(counts[key][status]) for status in STATUSES)) for key in keys]
     return [("suite", "backend", "category", *STATUSES), *body]
+
+
+def versions(packages: Iterable[str]) -> list[str]:
+    """The packages that are installed, with their versions."""
+    found = []
+    for package in packages:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

@@ -108,6 +108,7 @@ CALLS: dict[str, Callable[[Callable[..., Any], Operand], Any]] = {
     "can_cast": lambda f, make: f(_matrix(make), "complex128"),
     "concat": lambda f, make: f([_matrix(make), _matrix(make)]),
     "clip": lambda f, make: f(_matrix(make), 0.3, 0.6),
+    "einsum": lambda f, make: f("ij,jk->ik", _matrix(make), _matrix(make)),
     "empty": lambda f, make: f((2, 3)).shape,
     "empty_like": lambda f, make: f(_matrix(make)).shape,
     "expand_dims": lambda f, make: f(_matrix(make), 0),
@@ -124,6 +125,11 @@ CALLS: dict[str, Callable[[Callable[..., Any], Operand], Any]] = {
     "linalg.cross": lambda f, make: f(_vector(make), 1 - _vector(make)),
     "linalg.matrix_power": lambda f, make: f(_matrix(make), 3),
     "linspace": lambda f, make: f(0.0, make(1.0), 3),
+    "pad": lambda f, make: f(_matrix(make), 1),
+    "percentile": lambda f, make: f(_matrix(make), 40),
+    "quantile": lambda f, make: f(_matrix(make), 0.4),
+    "split": lambda f, make: f(_matrix(make), 2),
+    "swapaxes": lambda f, make: f(_matrix(make), 0, 1),
     "moveaxis": lambda f, make: f(_matrix(make), 0, 1),
     "ones": lambda f, make: f((2, 3)),
     "permute_dims": lambda f, make: f(_matrix(make), (1, 0)),
@@ -268,23 +274,13 @@ def _own_name(subject: Subject) -> bool:
     return subject.function.__name__ == subject.name
 
 
-def aliases() -> list[tuple[str, str]]:
-    """Other names of functions, and the name each has in the standard."""
-    return [
-        (name, function.__name__)
-        for name, function in sorted(vars(npg).items())
-        if _is_op(function) and function.__name__ != name
-    ]
-
-
 def page() -> str:
     """The text of the page."""
     parts = [INTRODUCTION]
     for title, found in subjects():
         if found:
             parts.append(f"## {title}\n\n{_table(found)}")
-    names = "\n".join(f"| `{other}` | `{name}` |" for other, name in aliases())
-    parts.append(f"## Other names\n\n| name | the same function |\n|---|---|\n{names}\n")
+    parts.append("## Other names\n\n[Other names](aliases.md) that functions and methods have.\n")
     return "\n".join(parts)
 
 

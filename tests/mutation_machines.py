@@ -108,7 +108,7 @@ class Ndarrays(Machine):
         if name == "select":
             return x[all_axes(param)]
         if name == "reshape":
-            return x.reshape(param) if x.flags.c_contiguous else x.reshape(param).copy()
+            return x.reshape(param)
         if name == "diagonal":
             part = np.diagonal(x, param, -2, -1)
             part.setflags(write=x.flags.writeable)
@@ -296,7 +296,7 @@ class Tensors(Machine):
         if name == "diagonal":
             return self.torch.diagonal(x, param, -2, -1)
         if name == "reshape":
-            return x.view(param) if x.is_contiguous() else x.reshape(param).clone()
+            return x.reshape(param)
         name = {"permute_dims": "permute", "expand_dims": "unsqueeze"}.get(name, name)
         return getattr(self.torch, name)(x, param)
 

@@ -199,8 +199,7 @@ class Replay(Machine):
 
     def view(self, x: Replayed, name: str, param: Any) -> Replayed:
         places = x.places
-        memory = x.history.origins[places].reshape(-1)
-        if name == "reshape" and not np.array_equal(memory, memory[:1] + np.arange(memory.size)):
+        if name == "reshape" and not _reshapes_in_place(x.history.origins[places], param):
             return self.new(_each(lambda a: a.reshape(param), self.read(x)))
         if name == "select":
             places = places[all_axes(param)]
@@ -358,6 +357,21 @@ class Replay(Machine):
         if (tracked or history.state == "computed") and len(history.storage.histories) > 1:
             return "may"
         return "must not"
+
+
+def _reshapes_in_place(memory: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether elements that lie at these places can take a shape without being moved."""
+    if not memory.size:
+        return True
+    steps = [
+        int(np.diff(memory, axis=i).flat[0]) if n > 1 else 0 for i, n in enumerate(memory.shape)
+    ]
+    layout = np.lib.stride_tricks.as_strided(np.empty(1, np.int8), memory.shape, steps)
+    try:
+        np.reshape(layout, shape, copy=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _each(function: Call, *operands: Lanes) -> Lanes:

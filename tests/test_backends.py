@@ -421,6 +421,8 @@ def test_numpy_functions_take_an_untracked_array(device: str) -> None:
 
 def test_format_of_one_element(device: str) -> None:
     assert f"{npg.array(3.14159):.2f}" == "3.14"
+    with pytest.raises(npg.errors.ShapeError, match=r"'\.2f' is for one element.*x\.round"):
+        f"{npg.array([1.0, 2.0]):.2f}"
     assert f"{npg.array([2.0])}" == "[2.]"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import numpygrad as npg
+from numpygrad.errors import GraphError
 
 DTYPES = list(npg.__array_namespace_info__().dtypes())
 
@@ -533,3 +534,45 @@ def test_a_write_that_does_not_fit_changes_nothing(device: str) -> None:
         with pytest.raises(error):
             x[key] = value
     assert x.tolist() == [1, 2, 3]
+
+
+NUMPY_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "sum": np.sum,
+    "mean": lambda x: np.mean(x, axis=0),
+    "concatenate": lambda x: np.concatenate([x, np.ones((1, 2))]),
+    "norm": np.linalg.norm,
+    "where": lambda x: np.where(np.ones((2, 2), dtype=bool), x, 0.0),
+    "histogram": lambda x: np.histogram(x)[0],
+    "fft": np.fft.fft,
+}
+
+
+@pytest.mark.parametrize("name", NUMPY_FUNCTIONS)
+def test_functions_of_numpy_take_values_and_refuse_tracked_arrays(name: str, device: str) -> None:
+    values = np.asarray([[1.0, 4.0], [2.0, 3.0]])
+    function = NUMPY_FUNCTIONS[name]
+    found = function(npg.asarray(values, device=device))
+    assert isinstance(found, (np.ndarray, np.generic))
+    np.testing.assert_array_equal(found, function(values))
+    with pytest.raises(GraphError, match=rf"NumPy's {name}\(\) of an array that requires grad"):
+        function(npg.array(values, device=device, requires_grad=True))
+
+
+def test_functions_of_numpy_say_which_of_ours_to_use() -> None:
+    x = npg.array([1.0, 2.0], requires_grad=True)
+    with pytest.raises(GraphError, match=r"Use numpygrad\.sum\(\)"):
+        np.sum(x)
+
+
+@pytest.mark.parametrize("write", [np.fill_diagonal, lambda x, v: np.put(x, [0], [v])])
+def test_functions_of_numpy_cannot_write(write: Callable[..., Any], device: str) -> None:
+    x = npg.array([[1.0, 4.0], [2.0, 3.0]], device=device)
+    with pytest.raises(ValueError, match="read-only"):
+        write(x, 9.0)
+    assert x.tolist() == [[1.0, 4.0], [2.0, 3.0]]
+
+
+def test_functions_of_numpy_that_ask_for_shapes_take_tracked_arrays(device: str) -> None:
+    x = npg.array([[1.0, 4.0], [2.0, 3.0]], device=device, requires_grad=True)
+    assert (np.shape(x), np.ndim(x), np.size(x)) == ((2, 2), 2, 4)
+    assert np.zeros_like(x).tolist() == [[0.0, 0.0], [0.0, 0.0]]

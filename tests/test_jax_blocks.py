@@ -61,6 +61,34 @@ def test_one_kernel_serves_all_positions() -> None:
     assert _read._cache_size() == compiled
 
 
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_the_cotangent_of_what_a_key_reads_goes_to_its_places(key: Any) -> None:
+    x = npg.array(VALUES, device="jax:cpu:0", dtype="float32")
+    expected = np.zeros(VALUES.shape, dtype="float32")
+    expected[key] = VALUES[key]
+
+    read, pull = npg.vjp(lambda x: x[key], x)
+    (found,) = pull(read)
+
+    assert found.dtype == "float32"
+    assert found.device == x.device
+    np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def test_one_kernel_serves_all_positions_in_backward() -> None:
+    from numpygrad_jax._blocks import _spread
+
+    x = npg.array(VALUES, device="jax:cpu:0")
+    npg.grad(lambda x: x[0, 0, 0] * 2)(x)
+    compiled = _spread._cache_size()
+
+    for i in range(3):
+        assert npg.grad(lambda x, i=i: x[1, i, 2] * 2)(x)[1, i, 2].item() == 2.0
+
+    assert compiled >= 1
+    assert _spread._cache_size() == compiled
+
+
 def test_a_buffer_that_is_held_elsewhere_is_not_written_into() -> None:
     x = npg.zeros((100, 100), device="jax:cpu:0")
     x[0] = 1.0  # from here on the array holds a buffer of its own

@@ -14,10 +14,10 @@ SOURCE = ROOT / "src" / "numpygrad"
 BACKENDS = ROOT / "backends"
 
 LAYERS = {
-    0: {"_progress", "errors", "typing"},
+    0: {"_foreign_names", "_progress", "errors", "typing"},
     1: {
         *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
-        *("_diagram", "_lazy", "_special_values", "_storage", "_tree"),
+        *("_diagram", "_lazy", "_matrix_kernels", "_special_values", "_storage", "_tree"),
     },
     2: {"_array"},
     3: {"_dispatch"},
@@ -28,17 +28,19 @@ LAYERS = {
         *("_linalg_rules", "linalg", "fft", "_generator", "random"),
         *("_batching", "_compile", "_drawing", "_forward", "_jacobians", "_transforms", "_views"),
         *("_custom", "_linearize"),
-        *("_equations", "_flat", "_objective", "optimize"),
+        *("_equations", "_flat", "_objective", "io", "optimize", "scipy"),
     },
     8: {"", "_info"},
-    9: {"_checking", "_samples", "testing"},
+    9: {"__main__", "_checking", "_report", "_samples", "testing"},
 }
 """The parts of numpygrad by layer; the empty name is the namespace itself."""
 
 EXCEPTIONS = {("_array", "")}
 """An array's operators are its namespace's functions, as `__array_namespace__` implies."""
 
-PUBLIC_FACE = {"_backend", "_dtypes", "_kernels", "_lazy", "_special_values", "errors"}
+PUBLIC_FACE = {
+    *("_backend", "_dtypes", "_kernels", "_lazy", "_matrix_kernels", "_special_values", "errors")
+}
 """What a backend may import of numpygrad."""
 
 BACKEND_EXCEPTIONS = {("numpygrad_jax", "_array")}
@@ -157,6 +159,15 @@ def test_the_check_sees_imports_inside_functions(tmp_path: Path) -> None:
         "def f():\n    from numpygrad import _engine\n    import numpygrad.ops.special\n"
     )
     assert imported(path) == [(2, "numpygrad._engine"), (3, "numpygrad.ops.special")]
+
+
+def test_scipy_is_imported_when_a_function_of_it_first_runs() -> None:
+    code = (
+        "import sys, numpygrad as npg; seen = [m in sys.modules for m in ('numpygrad.scipy',)]; "
+        "f = npg.scipy.special.gammaln; seen += ['scipy' in sys.modules]; "
+        "f(npg.array([1.0])); print([*seen, 'scipy' in sys.modules])"
+    )
+    assert run_python(code) == "[False, False, True]"
 
 
 def test_import_numpygrad_imports_nothing_heavy() -> None:

@@ -60,7 +60,7 @@ def test_every_differentiable_row_has_samples(op: Op) -> None:
 def test_value_is_that_of_numpy(sample: Sample, dtype: str, device: str) -> None:
     found = sample.call(*arrays(sample, device, dtype))
 
-    reference = getattr(np, sample.op.name, None)
+    reference = None if sample.op.extension else getattr(np, sample.op.name, None)
     if sample.op.kind == "elementwise" and reference is not None:
         expected = reference(*sample.operands(dtype))
     else:
@@ -214,7 +214,7 @@ def _shares(x: npg.Array, saved: npg.Array) -> bool:
 def test_nan_and_infinity_pass_through_as_in_numpy(op: Op, device: str) -> None:
     values = np.asarray([np.nan, np.inf, -np.inf, 0.0])
     reference = getattr(np, op.name, None)
-    if reference is None:
+    if reference is None or op.extension:
         pytest.skip("NumPy has no such function")
     with np.errstate(all="ignore"):
         found = op.function(npg.asarray(values, device=device))
@@ -258,6 +258,8 @@ def test_a_wrong_rule_is_found() -> None:
     # Real and imaginary parts, and conjugates, of real arrays do not come to their rules; and what
     # a write leaves of a cotangent is zeroed by the engine itself, but when that is recorded.
     expected = {("conj", 0), ("imag", 0), ("real", 0), ("copysign", 1), ("cast", 0), ("put", 0)}
+    # Those that refuse, as there is no derivative.
+    expected |= {("betainc", 0), ("betainc", 1), ("gammainc", 0), ("gammaincc", 0), ("zeta", 0)}
     assert set(unnoticed) <= expected
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ class Spied(Namespace):
         found = super().__getattr__(name)
         if isinstance(found, Namespace):
             found.__class__ = Spied
-            found.prefix = f"{name}."  # type: ignore[attr-defined]  # of the class just set
+            found.prefix = f"{self.prefix}{name}."  # type: ignore[attr-defined]  # of the class
         elif callable(found) and not isinstance(found, type):
             kernel, full = found, self.prefix + name
 
@@ -259,7 +260,8 @@ def kernels_of(name: str) -> Iterator[str]:
     namespace: Any = find_backend(name).xp
     yield from namespace._kernels
     yield from namespace._complex_kernels
-    for extension, kernels in namespace._extensions.items():
+    for extension, found in namespace._extensions.items():
+        kernels = found()._kernels if callable(found) else found
         yield from (f"{extension}.{kernel}" for kernel in kernels)
 
 
@@ -330,7 +332,8 @@ def dtypes_taken(name: str) -> list[str]:
     """The dtypes that all libraries take, and give the standard's results for."""
     if name in BITWISE:
         return INTEGER_DTYPES
-    found = REAL_DTYPES if name in REAL_FUNCTIONS else FLOATING_DTYPES
+    is_real = name in REAL_FUNCTIONS or name.startswith("scipy.special.")
+    found = REAL_DTYPES if is_real else FLOATING_DTYPES
     if name in KEEPS_INTEGERS or name in COMPARISONS:
         found = found + INTEGER_DTYPES
     return [*found, "bool"] if name in {"equal", "not_equal"} else found
@@ -362,8 +365,7 @@ def run(device: Device, name: str, *args: Any, **params: Any) -> None:
     """Call a kernel, which shows itself to `WATCH`."""
     complex_ = any(isinstance(x, Stand) and np.dtype(x.dtype).kind == "c" for x in args)
     xp: Any = device.backend.xp.for_complex if complex_ else device.backend.xp
-    first, _, rest = name.rpartition(".")
-    kernel = getattr(getattr(xp, first) if first else xp, rest)
+    kernel = attrgetter(name)(xp)
 
     def call() -> None:
         kernel(*raw(args, device), **{key: raw(value, device) for key, value in params.items()})
@@ -623,6 +625,17 @@ CASES: dict[str, list[Case]] = {
         case(*arrays((3, 3), (3,))),
     ],
     "linalg.tensordot": [case(*arrays((2, 3, 4), (3, 4, 5)))],
+    "scipy.linalg.banded_solution": [
+        case(*arrays((3, 4), (2, 4, 2)), lower=1, upper=1),
+        case(Stand((2, 1, 2), F), Stand((2, 3), F), lower=0, upper=0),
+    ],
+    "scipy.linalg.expm": [case(x) for x in MATRICES],
+    "scipy.linalg.solve_sylvester": [case(*arrays((2, 3, 3), (2, 2), (3, 2)))],
+    "scipy.special.betainc": [case(X, X, X), case(X, *arrays((4,), ()))],
+    "scipy.linalg.solve_triangular": [
+        case(*arrays((3, 3), (3, 2)), lower=True, unit_diagonal=False),
+        case(*arrays((2, 1, 3, 3), (4, 3, 0)), lower=False, unit_diagonal=True),
+    ],
     "linalg.trace": [case(X), case(X, offset=1), case(Stand((2, 2), C))],
     **{
         f"fft.{name}": [case(x, **p) for x in (X, WIDE) for p in lengths]
@@ -700,8 +713,7 @@ STACKS = arrays((2, 2, 3), (4, 3, 2))
 
 def eager(name: str) -> Any:
     """The function of a kernel's name."""
-    first, _, rest = name.rpartition(".")
-    return getattr(getattr(npg, first) if first else npg, rest)
+    return attrgetter(name)(npg)
 
 
 AS_EAGER: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad._backend import Backend, Namespace, RandomSource
+from numpygrad._backend import Backend, Extension, Namespace, RandomSource
 from numpygrad._lazy.program import Program, Runner
 
 Raw = Any
@@ -30,10 +30,15 @@ def _load() -> Namespace:
 
     import array_api_compat.cupy as library
 
-    from numpygrad_cupy import _fft, _linalg
+    from numpygrad_cupy import _fft, _linalg, _scipy_linalg, _special
     from numpygrad_cupy._kernels import COMPLEX_KERNELS, KERNELS
 
-    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    extensions: dict[str, Extension] = {
+        "linalg": _linalg.KERNELS,
+        "fft": _fft.KERNELS,
+        "scipy.special": _special.load,
+        "scipy.linalg": _scipy_linalg.load,
+    }
     return Namespace(library, KERNELS, complex_kernels=COMPLEX_KERNELS, extensions=extensions)
 
 

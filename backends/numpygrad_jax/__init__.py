@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad._backend import Backend, Namespace, RandomSource
+from numpygrad._backend import Backend, Extension, Namespace, RandomSource
 from numpygrad._lazy.program import Program, Runner
 
 Raw = Any
@@ -21,11 +21,16 @@ Raw = Any
 def _load() -> Namespace:
     import jax
 
-    from numpygrad_jax import _fft, _linalg
+    from numpygrad_jax import _fft, _linalg, _scipy_linalg, _special
     from numpygrad_jax._kernels import COMPLEX_KERNELS, KERNELS, in_64_bits, register
 
     register()
-    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    extensions: dict[str, Extension] = {
+        "linalg": _linalg.KERNELS,
+        "fft": _fft.KERNELS,
+        "scipy.special": _special.load,
+        "scipy.linalg": _scipy_linalg.load,
+    }
     return Namespace(
         jax.numpy,
         KERNELS,

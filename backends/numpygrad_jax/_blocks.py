@@ -102,6 +102,21 @@ def _written(
     return jax.lax.dynamic_update_slice(data, block.astype(data.dtype), starts)
 
 
+def spread(g: Raw, key: Any, shape: tuple[int, ...]) -> Raw | None:
+    """Zeros with `g` at `key`, if `g` is not being traced and the key selects a block."""
+    if isinstance(g, jax.core.Tracer):
+        return None
+    block = block_of(key, shape)
+    return None if block is None else _spread(g, block.starts, block.sizes, block.shape, shape)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _spread(
+    g: Raw, starts: Any, sizes: tuple[int, ...], shown: tuple[int, ...], shape: tuple[int, ...]
+) -> Raw:
+    return _written(jnp.zeros(shape, dtype=g.dtype), g, starts, sizes, shown)
+
+
 _write = jax.jit(_written, static_argnums=(3, 4))
 _write_into = jax.jit(_written, static_argnums=(3, 4), donate_argnums=0)
 

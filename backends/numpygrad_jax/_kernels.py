@@ -13,7 +13,7 @@ import numpy as np
 
 from numpygrad import _special_values
 from numpygrad.errors import ShapeError
-from numpygrad_jax._blocks import read
+from numpygrad_jax._blocks import read, spread
 
 Raw = Any
 
@@ -24,15 +24,25 @@ def in_64_bits(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def kernel(*args: Any, **kwargs: Any) -> Any:
         with jax.enable_x64(True):
+            # Inside `shard_map` an array is on all devices of the mesh, and so are constants.
+            if "device" in kwargs and not jax.sharding.get_abstract_mesh().empty:
+                kwargs = {**kwargs, "device": None}
             return function(*args, **kwargs)
 
     return kernel
+
+
+def _is_default(device: Any) -> bool:
+    """Whether a device is where JAX puts arrays that are not bound to one."""
+    return jax.config.jax_default_device is None and device == jax.devices()[0]
 
 
 def asarray(x: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Raw:
     """Its own memory: `jnp.asarray` aliases large ndarrays, and a later write to one would show."""
     if isinstance(x, np.ndarray):
         x = x.copy()
+    elif isinstance(x, (bool, int, float, complex)) and _is_default(device):
+        device = None  # so that JAX lets it meet arrays that are spread over several devices
     return jnp.asarray(x, dtype=dtype, device=device)
 
 
@@ -126,6 +136,9 @@ def scatter(g: Raw, *, key: Any, shape: tuple[int, ...]) -> Raw:
     """Zeros with `g` added at `key`."""
     if _all_of(shape, key) == g.shape:
         return _rearranged(g, key, shape)
+    block = spread(g, key, shape)
+    if block is not None:
+        return block
     return jnp.zeros(shape, dtype=g.dtype, device=_device(g)).at[key].add(g)
 
 
@@ -351,16 +364,28 @@ COMPLEX_KERNELS: dict[str, Callable[..., Raw]] = {
 def register() -> None:
     """Make Array a pytree, so that `jax.jit`, `vmap` and the rest take it."""
     from numpygrad._array import Array, Outdated, wrap
-    from numpygrad._backend import find_device
+    from numpygrad._backend import Device, backend_of_raw, device_of_backend
+    from numpygrad.errors import DeviceError
 
-    def flatten(x: Array) -> tuple[tuple[Raw], str]:
-        return (x._data,), str(x.device)
+    def flatten(x: Array) -> tuple[tuple[Raw], Device]:
+        x._refuse_silent_loss("use in a JAX transformation")
+        return (x.data,), x.device
 
-    def unflatten(name: str, leaves: tuple[Any]) -> Any:
+    def unflatten(device: Device, leaves: tuple[Any]) -> Any:
         (data,) = leaves
-        if not isinstance(data, jax.Array):
+        backend = backend_of_raw(data)
+        if backend is None:  # JAX puts shapes, axes and its own marks in an array's place
             return data
-        return wrap(data, find_device(name).type_of(data))
+        if isinstance(data, jax.core.Tracer):
+            if device.backend is not backend:
+                raise DeviceError(
+                    f"JAX transforms functions of Arrays on its own devices, and this one is on "
+                    f"{str(device)!r}; pass x.to('jax:cpu')"
+                )
+        elif not isinstance(data, jax.Array) or len(data.devices()) == 1:
+            # It may have been moved.
+            device = device_of_backend(backend, backend.device_name(data))
+        return wrap(data, device.type_of(data))
 
     for kind in (Array, Outdated):
         jax.tree_util.register_pytree_node(kind, flatten, unflatten)

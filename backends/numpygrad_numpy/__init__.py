@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad._backend import Backend, Namespace
+from numpygrad._backend import Backend, Extension, Namespace
 from numpygrad._kernels import is_basic
 from numpygrad._lazy.program import Program, Runner
-from numpygrad_numpy import _fft, _linalg
+from numpygrad_numpy import _fft, _linalg, _scipy_linalg, _special
 from numpygrad_numpy._kernels import COMPLEX_KERNELS, KERNELS
 
 Raw = Any
@@ -20,7 +20,12 @@ Raw = Any
 def _load() -> Namespace:
     import array_api_compat.numpy as library
 
-    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    extensions: dict[str, Extension] = {
+        "linalg": _linalg.KERNELS,
+        "fft": _fft.KERNELS,
+        "scipy.special": _special.load,
+        "scipy.linalg": _scipy_linalg.load,
+    }
     return Namespace(library, KERNELS, complex_kernels=COMPLEX_KERNELS, extensions=extensions)
 
 

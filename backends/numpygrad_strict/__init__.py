@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad._backend import Backend, Namespace
+from numpygrad._backend import Backend, Extension, Namespace
 from numpygrad._dtypes import DType
 
 Raw = Any
@@ -17,10 +17,15 @@ NAMES = {"cpu": "CPU_DEVICE", "device1": "device1", "device2": "device2"}
 def _load() -> Namespace:
     import array_api_strict
 
-    from numpygrad_strict import _fft, _linalg, _sets
+    from numpygrad_strict import _fft, _linalg, _scipy_linalg, _sets, _special
     from numpygrad_strict._kernels import COMPLEX_KERNELS, KERNELS
 
-    extensions = {"linalg": _linalg.KERNELS, "fft": _fft.KERNELS}
+    extensions: dict[str, Extension] = {
+        "linalg": _linalg.KERNELS,
+        "fft": _fft.KERNELS,
+        "scipy.special": _special.load,
+        "scipy.linalg": _scipy_linalg.load,
+    }
     kernels = KERNELS | _sets.KERNELS
     return Namespace(
         array_api_strict, kernels, complex_kernels=COMPLEX_KERNELS, extensions=extensions

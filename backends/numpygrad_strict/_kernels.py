@@ -37,6 +37,20 @@ def _host(x: Raw) -> np.ndarray[Any, Any]:
     return np.asarray(np.from_dlpack(x.to_device(library.Device("CPU_DEVICE"))))
 
 
+def through_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of NumPy arrays as one of this library's, on the device of the first."""
+
+    @functools.wraps(function)
+    def kernel(*args: Any, **params: Any) -> Any:
+        device = next(x.device for x in args if hasattr(x, "dtype"))
+        found = function(*(_host(x) if hasattr(x, "dtype") else x for x in args), **params)
+        results = found if isinstance(found, tuple) else (found,)
+        made = tuple(library.asarray(np.asarray(y), device=device) for y in results)
+        return made if isinstance(found, tuple) else made[0]
+
+    return kernel
+
+
 def floor_divide(x1: Raw, x2: Raw) -> Raw:
     """`floor(x1 / x2)` at infinities, where NumPy has NaN and -1."""
     if not library.isdtype(x1.dtype, "real floating"):

@@ -75,6 +75,7 @@ from numpygrad.ops.data_types import finfo as finfo
 from numpygrad.ops.data_types import iinfo as iinfo
 from numpygrad.ops.data_types import isdtype as isdtype
 from numpygrad.ops.data_types import result_type as result_type
+from numpygrad.ops.einsum import einsum as einsum
 from numpygrad.ops.elementwise import abs as abs
 from numpygrad.ops.elementwise import acos as acos
 from numpygrad.ops.elementwise import acosh as acosh
@@ -163,6 +164,28 @@ from numpygrad.ops.manipulation import squeeze as squeeze
 from numpygrad.ops.manipulation import stack as stack
 from numpygrad.ops.manipulation import tile as tile
 from numpygrad.ops.manipulation import unstack as unstack
+from numpygrad.ops.numpy_names import allclose as allclose
+from numpygrad.ops.numpy_names import array_equal as array_equal
+from numpygrad.ops.numpy_names import atleast_1d as atleast_1d
+from numpygrad.ops.numpy_names import atleast_2d as atleast_2d
+from numpygrad.ops.numpy_names import column_stack as column_stack
+from numpygrad.ops.numpy_names import diag as diag
+from numpygrad.ops.numpy_names import dot as dot
+from numpygrad.ops.numpy_names import hstack as hstack
+from numpygrad.ops.numpy_names import inner as inner
+from numpygrad.ops.numpy_names import isclose as isclose
+from numpygrad.ops.numpy_names import outer as outer
+from numpygrad.ops.numpy_names import pad as pad
+from numpygrad.ops.numpy_names import ravel as ravel
+from numpygrad.ops.numpy_names import split as split
+from numpygrad.ops.numpy_names import swapaxes as swapaxes
+from numpygrad.ops.numpy_names import vstack as vstack
+from numpygrad.ops.order_statistics import average as average
+from numpygrad.ops.order_statistics import median as median
+from numpygrad.ops.order_statistics import nanmean as nanmean
+from numpygrad.ops.order_statistics import nansum as nansum
+from numpygrad.ops.order_statistics import percentile as percentile
+from numpygrad.ops.order_statistics import quantile as quantile
 from numpygrad.ops.searching import argmax as argmax
 from numpygrad.ops.searching import argmin as argmin
 from numpygrad.ops.searching import count_nonzero as count_nonzero
@@ -199,8 +222,10 @@ from numpygrad.ops.utility import diff as diff
 
 if _typing.TYPE_CHECKING:
     from numpygrad import fft as fft
+    from numpygrad import io as io
     from numpygrad import optimize as optimize
     from numpygrad import random as random
+    from numpygrad import scipy as scipy
     from numpygrad._batching import vmap as vmap
     from numpygrad._compile import compile as compile
     from numpygrad._custom.checkpoint import checkpoint as checkpoint
@@ -220,8 +245,9 @@ if _typing.TYPE_CHECKING:
     from numpygrad._jacobians import laplacian as laplacian
     from numpygrad._lazy.realize import lazy_stats as lazy_stats
     from numpygrad._linearize import linearize as linearize
+    from numpygrad.scipy import special as special
 
-_MODULES = ("fft", "optimize", "random")
+_MODULES = ("fft", "io", "optimize", "random", "scipy")
 _HOMES = {
     "checkpoint": "_custom.checkpoint",
     "compile": "_compile",
@@ -240,6 +266,7 @@ _HOMES = {
     "linearize": "_linearize",
     "odeint": "_equations.odeint",
     "root": "_equations.implicit",
+    "special": "scipy",
     "visualize": "_drawing",
     "vmap": "_batching",
 }
@@ -251,7 +278,8 @@ def __getattr__(name: str) -> _typing.Any:
         return _importlib.import_module(f"numpygrad.{name}")
     if name in _HOMES:
         return getattr(_importlib.import_module(f"numpygrad.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'numpygrad' has no attribute {name!r}")
+    hint: str = _importlib.import_module("numpygrad._foreign_names").hint(name)
+    raise AttributeError(f"module 'numpygrad' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:
@@ -270,9 +298,12 @@ arctan = atan
 arctan2 = atan2
 arctanh = atanh
 cat = concat
+clamp = clip
 concatenate = concat
+conjugate = conj
 div = divide
 invert = bitwise_invert
+mod = remainder
 mul = multiply
 neg = negative
 permute = permute_dims

@@ -12,16 +12,17 @@ import numpy as np
 import numpygrad  # the one import upwards: an array's operators are its namespace's functions
 from numpygrad import _modes
 from numpygrad._backend import ArrayType, Device, default_device
-from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, bool_
+from numpygrad._dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, as_dtype, bool_
 from numpygrad._kernels import device_of
 from numpygrad._node import Node, leaf, tick
 from numpygrad._op import BY_NAME, Op
-from numpygrad.errors import DTypeError, GraphError
+from numpygrad.errors import DTypeError, GraphError, ShapeError
 from numpygrad.typing import Axis, DTypeLike, Key, RawArray, Scalar, Shape
 
 if TYPE_CHECKING:
     from numpygrad._engine import HookHandle
     from numpygrad._storage import Alias
+    from numpygrad.ops.at import at
 
 Operand: TypeAlias = "Array | Scalar | np.ndarray[Any, Any] | np.generic"
 UnaryMethod: TypeAlias = "Callable[[Array], Array]"
@@ -34,7 +35,7 @@ _SCALARS_KEPT = 256
 def _general(name: str, x1: Operand, x2: Operand) -> Array:
     """The namespace's function by that name, or NotImplemented for operands it does not know."""
     for x in (x1, x2):
-        if not isinstance(x, (Array, *_OPERANDS)):
+        if type(x) is not Array and not isinstance(x, (Array, *_OPERANDS)):
             if name == "multiply" and isinstance(x, (str, bytes, list, tuple)):  # which `*` repeats
                 raise TypeError(
                     f"{name}() takes Arrays, NumPy arrays and Python scalars, not "
@@ -45,6 +46,33 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
     return result
 
 
+_OF_SHAPES = frozenset(
+    {
+        *("broadcast_shapes", "can_cast", "empty_like", "full_like", "iscomplexobj", "isrealobj"),
+        *("may_share_memory", "ndim", "ones_like", "result_type", "shape", "shares_memory"),
+        *("size", "zeros_like"),
+    }
+)
+"""NumPy's functions whose results do not depend on values, so that no gradient is lost."""
+
+
+def _for_numpy(tree: Any, name: str) -> Any:
+    """Arguments of NumPy's function of that name, with read-only ndarrays in place of Arrays."""
+    if isinstance(tree, Array):
+        if tree._node is not None and name not in _OF_SHAPES and numpygrad.is_grad_enabled():
+            own = f"numpygrad.{name}()" if hasattr(numpygrad, name) else "numpygrad's functions"
+            raise GraphError(
+                f"NumPy's {name}() of an array that requires grad would lose its gradient "
+                f"silently. Use {own}, or x.detach(), or x.numpy() for the values alone."
+            )
+        values = tree.numpy().view()
+        values.flags.writeable = False
+        return values
+    if isinstance(tree, dict):
+        return {key: _for_numpy(item, name) for key, item in tree.items()}
+    return type(tree)(_for_numpy(x, name) for x in tree) if type(tree) in (list, tuple) else tree
+
+
 def scalar(type_: ArrayType, value: Scalar) -> Array:
     """A 0-d array of `value`, kept for next time: NumPy takes 300 ns less for it than a float."""
     # 0.0 and -0.0, alone or in a complex number, are one key of a dict, but not one number.
@@ -52,7 +80,8 @@ def scalar(type_: ArrayType, value: Scalar) -> Array:
     found: Array | None = type_.scalars.get(key)
     if found is None:
         found = wrap(type_.xp.asarray(value, dtype=type_.raw_dtype, device=type_.device.raw), type_)
-        if device_of(found._data) is None:  # it is being traced, and is gone when that ends
+        raw = found._data if type_.eager is None else found._data.value
+        if device_of(raw) is None:  # it is being traced, and is gone when that ends
             return found
         if len(type_.scalars) >= _SCALARS_KEPT:
             type_.scalars.clear()
@@ -311,6 +340,16 @@ class Array:
         return numpygrad.matrix_transpose(self)
 
     @property
+    def real(self) -> Array:
+        """The real parts, copied: no view, as in NumPy."""
+        return numpygrad.real(self)
+
+    @property
+    def imag(self) -> Array:
+        """The imaginary parts, copied: no view, as in NumPy; zeros of a real array."""
+        return numpygrad.imag(self)
+
+    @property
     def data(self) -> RawArray:
         """The backend's own array. What is written into it, the engine does not see.
 
@@ -542,6 +581,13 @@ class Array:
         self._refuse_silent_loss("conversion to NumPy")
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        """NumPy's function of the values, which it cannot write to; refused of tracked arrays."""
+        name = function.__name__
+        return function(*_for_numpy(args, name), **_for_numpy(kwargs, name))
+
     def __dlpack__(
         self,
         /,
@@ -561,10 +607,12 @@ class Array:
         return device
 
     def _refuse_silent_loss(self, what: str) -> None:
+        """Raise where others, who do not know of gradients, ask for values to compute with."""
         if self._node is not None and numpygrad.is_grad_enabled():
+            values = "x.item() for the number" if "()" in what else "x.numpy() for the values"
             raise GraphError(
                 f"{what} of an array that requires grad would lose its gradient silently. "
-                "Use x.detach(), or x.numpy() for the values alone."
+                f"Use x.detach(), or {values} alone."
             )
 
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Any:
@@ -587,10 +635,17 @@ class Array:
         return int(self.item())  # type: ignore[arg-type]  # refuses complex numbers itself
 
     def __float__(self, /) -> float:
-        return float(self.item())  # type: ignore[arg-type]  # refuses complex numbers itself
+        number = float(self.item())  # type: ignore[arg-type]  # refuses complex numbers itself
+        self._refuse_silent_loss("float()")
+        return number
 
     def __complex__(self, /) -> complex:
-        return complex(self.item())
+        number = complex(self.item())
+        self._refuse_silent_loss("complex()")
+        return number
+
+    def __round__(self, digits: int = 0, /) -> Array:
+        return self.round(digits)
 
     def __index__(self, /) -> int:
         if self.dtype.kind not in "iu" or self.shape:
@@ -616,9 +671,16 @@ class Array:
 
     @_modes.no_grad()
     def __format__(self, specification: str) -> str:
+        if specification and self.size != 1:
+            raise ShapeError(
+                f"the format {specification!r} is for one element, this array has the shape "
+                f"{self.shape}; format its elements one by one, or print x.round(decimals)"
+            )
         return format(self.item(), specification) if specification else str(self)
 
     def __reduce__(self) -> tuple[Callable[..., Array], tuple[Any, ...]]:
+        if not self.is_leaf:
+            self._refuse_silent_loss("pickling")
         return _rebuild, (
             self.numpy(),
             self.device,
@@ -627,6 +689,8 @@ class Array:
         )
 
     def __copy__(self) -> Array:
+        if not self.is_leaf:
+            return numpygrad.copy(self)
         return _rebuild(self.data, self.device, self.is_leaf and self.requires_grad, self.label)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Array:
@@ -838,13 +902,13 @@ class Array:
         correction = correction if ddof is None else ddof
         return numpygrad.std(self, axis=axis, correction=correction, keepdims=keepdims)
 
-    def cumsum(self, axis: int | None = None) -> Array:
+    def cumsum(self, axis: int | None = None, *, keepdims: bool = False) -> Array:
         """`numpygrad.cumsum`: along `axis`, of the flattened array by default."""
-        return numpygrad.cumsum(self, axis=axis)
+        return numpygrad.cumsum(self, axis=axis, keepdims=keepdims)
 
-    def cumprod(self, axis: int | None = None) -> Array:
+    def cumprod(self, axis: int | None = None, *, keepdims: bool = False) -> Array:
         """`numpygrad.cumprod`: along `axis`, of the flattened array by default."""
-        return numpygrad.cumprod(self, axis=axis)
+        return numpygrad.cumprod(self, axis=axis, keepdims=keepdims)
 
     # Shapes
 
@@ -852,7 +916,16 @@ class Array:
         """The elements in another shape, given as a tuple or as separate ints; -1 is worked out."""
         return numpygrad.reshape(self, one_tuple(shape))
 
-    view = reshape
+    def view(self, *shape: int | tuple[int, ...] | DTypeLike) -> Array:
+        """As `reshape`; given its own dtype, as NumPy code may ask for one, the array as it is."""
+        if len(shape) != 1 or isinstance(shape[0], (int, np.integer, tuple, list)):
+            return numpygrad.reshape(self, one_tuple(shape))  # type: ignore[arg-type]  # no dtype
+        if as_dtype(shape[0]) != self.dtype:
+            raise DTypeError(
+                f"view() does not take {self.dtype} elements for {as_dtype(shape[0])}; convert "
+                "them with x.astype(...)"
+            )
+        return numpygrad.reshape(self, self.shape)
 
     def flatten(self) -> Array:
         """A copy in one dimension."""
@@ -882,6 +955,32 @@ class Array:
     def nonzero(self) -> tuple[Array, ...]:
         """Indices of the elements that are not zero, an array for each axis."""
         return numpygrad.nonzero(self)
+
+    def ravel(self) -> Array:
+        """The elements in one dimension; a view where `reshape` gives one."""
+        return numpygrad.reshape(self, (-1,))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Array:
+        """Two axes exchanged; a view."""
+        return numpygrad.swapaxes(self, axis1, axis2)
+
+    def take(self, indices: Array, axis: int | None = None) -> Array:
+        """The elements at these indices along `axis`; of the flattened array by default."""
+        x = numpygrad.ravel(self) if axis is None else self
+        return numpygrad.take(x, numpygrad.asarray(indices, device=self.device), axis=axis or 0)
+
+    def argsort(self, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
+        """The indices that sort along `axis`; equal elements stay in their order."""
+        return numpygrad.argsort(self, axis=axis, descending=descending, stable=stable)
+
+    def dot(self, b: Array) -> Array:
+        """`numpygrad.dot` of both arrays."""
+        return numpygrad.dot(self, b)
+
+    @property
+    def at(self) -> at:
+        """`numpygrad.at` of this array: `x.at[key].add(v)` is a new array, `x` stays as it is."""
+        return numpygrad.at(self)
 
     # In place
 
@@ -925,7 +1024,6 @@ class Array:
     exp = _method("exp")
     expm1 = _method("expm1")
     floor = _method("floor")
-    imag = _method("imag")
     isfinite = _method("isfinite")
     isinf = _method("isinf")
     isnan = _method("isnan")
@@ -933,7 +1031,6 @@ class Array:
     log10 = _method("log10")
     log1p = _method("log1p")
     log2 = _method("log2")
-    real = _method("real")
     reciprocal = _method("reciprocal")
     sign = _method("sign")
     sin = _method("sin")

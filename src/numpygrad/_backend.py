@@ -14,7 +14,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -26,16 +26,25 @@ from numpygrad.errors import BackendError, DeviceError
 from numpygrad.typing import RawArray, Shape
 
 EXTENSION_DEFAULTS = {"linalg": _linalg_kernels.DEFAULTS}
+INSTALL_SCIPY = "pip install 'numpygrad[scipy]'"
 ENTRY_POINTS = "numpygrad.backends"
 VARIABLE = "NUMPYGRAD_BACKEND"
+
+
+Extension: TypeAlias = "Mapping[str, Callable[..., Any]] | Callable[[], Namespace]"
+"""What is inside a namespace: the kernels of one of the library's, or what makes one, once asked.
+
+The latter may be several levels inside, as `"scipy.special"` is.
+"""
 
 
 class Namespace:
     """An array-API namespace: a backend's own kernels, then the defaults, then the library's own.
 
     `complex_kernels` come before all of them where arrays are complex. `extensions` gives the
-    kernels of the namespaces inside it, `linalg` and `fft`. `wrap` is put around every function.
-    Attributes are looked up once and kept, so `xp.sin` costs an attribute read afterwards.
+    namespaces inside it, `linalg`, `fft`, `scipy.special` and `scipy.linalg`. `wrap` is put around
+    every function. Attributes are looked up once and kept, so `xp.sin` costs an attribute read
+    afterwards.
     """
 
     def __init__(
@@ -44,14 +53,16 @@ class Namespace:
         kernels: Mapping[str, Callable[..., Any]],
         *,
         complex_kernels: Mapping[str, Callable[..., Any]] | None = None,
-        extensions: Mapping[str, Mapping[str, Callable[..., Any]]] | None = None,
+        extensions: Mapping[str, Extension] | None = None,
         wrap: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
     ) -> None:
         self._library = library
         self._kernels = kernels
         self._complex_kernels = complex_kernels or {}
-        self._extensions = {"linalg": {}, "fft": {}} if extensions is None else extensions
-        self._defaults = DEFAULTS
+        self._extensions: Mapping[str, Extension] = (
+            {"linalg": {}, "fft": {}} if extensions is None else extensions
+        )
+        self._defaults: Mapping[str, Callable[..., Any]] = DEFAULTS
         self._root = self
         self._wrap = wrap
 
@@ -70,16 +81,34 @@ class Namespace:
             wrap=self._wrap,
         )
 
+    def _inside(self, name: str) -> Namespace | None:
+        """The namespace of that name inside this one, if there is one."""
+        extension = self._extensions.get(name)
+        if callable(extension):
+            try:
+                found = extension()
+            except ImportError as error:
+                raise BackendError(
+                    f"numpygrad.scipy.{name} needs SciPy, which is not installed ({error}). "
+                    f"Install it with: {INSTALL_SCIPY}"
+                ) from error
+        elif extension is not None:
+            found = Namespace(getattr(self._library, name), extension, extensions={})
+        else:
+            parts = ((*path.partition("."), held) for path, held in self._extensions.items())
+            deeper = {rest: held for first, _, rest, held in parts if first == name and rest}
+            if not deeper:
+                return None
+            found = Namespace(None, {}, extensions=deeper)
+        found._wrap = found._wrap or self._wrap
+        found._defaults = EXTENSION_DEFAULTS.get(name, {}) if not callable(extension) else {}
+        found._root = self._root
+        return found
+
     def __getattr__(self, name: str) -> Any:
-        if name in self._extensions:
-            found: Any = Namespace(
-                getattr(self._library, name),
-                self._extensions[name],
-                extensions={},
-                wrap=self._wrap,
-            )
-            found._defaults = EXTENSION_DEFAULTS.get(name, {})
-            found._root = self
+        found: Any = self._inside(name)
+        if found is not None:
+            pass
         elif name in self._kernels:
             found = self._kernels[name]
         elif name in self._defaults:

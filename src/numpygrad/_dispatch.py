@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from numpygrad._dtypes import (
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, PART, TABLE, Op, Plan
 from numpygrad._storage import attach_view, lay_out
-from numpygrad.errors import DeviceError, DTypeError, ShapeError
+from numpygrad.errors import BackendError, DeviceError, DTypeError, ShapeError
 from numpygrad.typing import RawArray, Shape
 
 
@@ -38,7 +39,7 @@ def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
     except (AttributeError, KeyError):
         return apply_one(function, x)
     if _modes.unusual:
-        return apply_one(function, x)
+        return apply(function, x)
     out = new()
     out._data = data = simple(x._data)  # type: ignore[union-attr]  # an Array, as above
     out._type = type_
@@ -359,8 +360,14 @@ def _kernel(op: Op, type_: ArrayType) -> Callable[..., RawArray]:
             f"{op.name}() takes arrays of kind {' or '.join(kinds)}, not {type_.dtype}; "
             "convert with x.astype(...)"
         )
-    namespace = getattr(type_.xp, op.extension) if op.extension else type_.xp
-    kernel: Callable[..., RawArray] = getattr(namespace, op.name)
+    path = f"{op.extension}.{op.name}" if op.extension else op.name
+    try:
+        kernel: Callable[..., RawArray] = attrgetter(path)(type_.xp)
+    except AttributeError as error:
+        raise BackendError(
+            f"{path}() has no kernel on backend {type_.backend.name!r} ({error}). Move its arrays "
+            "to one that has, for example with x.to('cpu')"
+        ) from error
     type_.kernels[op] = kernel
     return kernel
 

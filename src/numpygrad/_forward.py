@@ -17,7 +17,7 @@ from numpygrad._backend import ArrayType
 from numpygrad._dispatch import apply
 from numpygrad._engine import cotangents, zeros_of
 from numpygrad._node import Node, Parts, leaf
-from numpygrad._op import BY_NAME, Mode, Op
+from numpygrad._op import TABLE, Mode, Op
 from numpygrad._storage import check_not_stale
 from numpygrad.errors import DerivativeError
 from numpygrad.ops.creation import transfer
@@ -141,7 +141,7 @@ def _tangent(node: Node, tangents: dict[Node, Array], mode: Mode) -> Array | Non
 
 def _elementwise(op: Op, node: Node, given: Sequence[Array | None], mode: Mode) -> Array:
     """The sum of partials times tangents: as the pullback of a cotangent, without the conjugate."""
-    op = BY_NAME[op.name]
+    op = TABLE[op.function]
     total: Array | None = None
     for i, t in enumerate(given):
         if t is None:
@@ -220,6 +220,8 @@ def _pulled_twice(op: Op, node: Node, i: int, t: Array) -> Any:
         nodes = {z._node for z in zeros if z._node is not None}
         found = {}
         if pulled._node is not None:
+            if t.shape != pulled.shape:  # the operand was broadcast: so is its tangent
+                t = broadcast_to(t, pulled.shape)
             found = cotangents(pulled, t, recorded=True, retain_graph=True, targets=nodes).totals
     pushed = [found[z._node][0] if z._node in found else z.detach() for z in zeros]
     return Parts(pushed) if several else pushed[0]

@@ -234,20 +234,47 @@ def _horner(coefficients: Sequence[float], x: RawArray) -> RawArray:
     return total
 
 
+def _erf_near(xp: Any, x: RawArray) -> RawArray:
+    """The error function below 0.5 in size; anything beyond."""
+    small = xp.where(xp.abs(x) < 0.5, x, 0.0)
+    square = small * small
+    return small * _horner(_SMALL_P, square) / _horner(_SMALL_Q, square)
+
+
+def _erfcx_middle(middle: RawArray) -> RawArray:
+    """`exp(x**2) * erfc(x)` between 0.46875 and 4."""
+    return _horner(_MIDDLE_P, middle) / _horner(_MIDDLE_Q, middle)
+
+
+def _erfcx_large(large: RawArray) -> RawArray:
+    """`exp(x**2) * erfc(x)` from 4 on."""
+    inverse = 1.0 / large / large
+    tail = inverse * _horner(_LARGE_P, inverse) / _horner(_LARGE_Q, inverse)
+    return (1.0 / math.sqrt(math.pi) - tail) / large
+
+
 def erf(xp: Any, x: RawArray) -> RawArray:
     """The error function, to the last bit or two in float64."""
     size = xp.abs(x)
-    small = xp.where(size < 0.5, x, 0.0)
-    square = small * small
-    near = small * _horner(_SMALL_P, square) / _horner(_SMALL_Q, square)
     middle = xp.clip(size, 0.46875, 4.0)
-    complement = xp.exp(-middle * middle) * _horner(_MIDDLE_P, middle) / _horner(_MIDDLE_Q, middle)
+    complement = xp.exp(-middle * middle) * _erfcx_middle(middle)
     large = xp.clip(size, 4.0, 28.0)
-    inverse = 1.0 / (large * large)
-    tail = inverse * _horner(_LARGE_P, inverse) / _horner(_LARGE_Q, inverse)
-    beyond = xp.exp(-large * large) / large * (1.0 / math.sqrt(math.pi) - tail)
+    beyond = xp.exp(-large * large) * _erfcx_large(large)
     away = 1.0 - xp.where(size < 4.0, complement, beyond)
-    result = xp.where(size < 0.46875, near, xp.where(x < 0.0, -away, away))
+    result = xp.where(size < 0.46875, _erf_near(xp, x), xp.where(x < 0.0, -away, away))
+    return xp.where(xp.isnan(x), x, result)
+
+
+def erfcx(xp: Any, x: RawArray) -> RawArray:
+    """`exp(x**2) * erfc(x)`, without overflow for positive `x`."""
+    size = xp.abs(x)
+    small = xp.where(size < 0.5, x, 0.0)
+    near = xp.exp(small * small) * (1.0 - _erf_near(xp, x))
+    large = xp.where(size < 4.0, 4.0, size)
+    beyond = xp.where(size < 4.0, _erfcx_middle(xp.clip(size, 0.46875, 4.0)), _erfcx_large(large))
+    mirrored = xp.where(x < 0.0, x, 0.0)
+    away = xp.where(x < 0.0, 2.0 * xp.exp(mirrored * mirrored) - beyond, beyond)
+    result = xp.where(size < 0.46875, near, away)
     return xp.where(xp.isnan(x), x, result)
 
 

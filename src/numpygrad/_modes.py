@@ -60,7 +60,9 @@ def is_stopped() -> bool:
 class _Mode:
     """A context manager that sets a `ContextVar` and counts as unusual meanwhile; a decorator."""
 
-    def __init__(self) -> None:
+    def __init__(self, *given: Any) -> None:
+        if given:  # `@no_grad` without parentheses
+            raise TypeError(f"{type(self).__name__}() takes nothing; decorate with parentheses too")
         self._tokens: list[Token[Any]] = []
 
     def _enter(self) -> Token[Any]:
@@ -231,7 +233,7 @@ def _set_lazy(value: bool) -> Token[bool]:
     return _lazy.set(value)
 
 
-def mode(name: str) -> None:
+def mode(mode: str) -> None:
     """Make `"lazy"` or `"eager"` the mode of this thread or task from now on.
 
     Raises
@@ -239,9 +241,9 @@ def mode(name: str) -> None:
     ValueError
         If there is no such mode; nothing changes.
     """
-    if name not in ("eager", "lazy"):
-        raise ValueError(f"mode() takes 'eager' or 'lazy', not {name!r}")
-    is_lazy = name == "lazy"
+    if mode not in ("eager", "lazy"):
+        raise ValueError(f"mode() takes 'eager' or 'lazy', not {mode!r}")
+    is_lazy = mode == "lazy"
     if is_lazy and not _persistent.get():
         enter_unusual()
     elif not is_lazy and _persistent.get():

@@ -94,7 +94,7 @@ class Mode(IntEnum):
         return bool(self % 2)
 
 
-EXTENSIONS = ("linalg", "fft")
+EXTENSIONS = ("linalg", "fft", "scipy.special", "scipy.linalg")
 """The modules whose kernels are in the namespace of that name inside the backend's."""
 
 AVALS = ("shape", "dtype", "type")
@@ -104,7 +104,7 @@ TABLE: dict[Callable[..., Any], Op] = {}
 """The row of every function that has one."""
 
 BY_NAME: dict[str, Op] = {}
-"""The same rows by name."""
+"""The same rows by name; with the module in front for SciPy's, as users' own ops have names too."""
 
 
 class Op:
@@ -173,8 +173,8 @@ class Op:
         self.kind = kind
         self.function = function
         self.name = function.__name__
-        module = function.__module__.rpartition(".")[2]
-        self.extension = module if module in EXTENSIONS else ""
+        module = f"{function.__module__.removeprefix('numpygrad.')}."
+        self.extension = next((e for e in EXTENSIONS if module.startswith(f"{e}.")), "")
         self.rules = tuple(rules)
         self.dtype = dtype
         self.jvp = jvp
@@ -653,4 +653,4 @@ PART = Op("linear", part, (None,), dtype="own")
 
 def _add(op: Op) -> None:
     TABLE[op.function] = op
-    BY_NAME[op.name] = op
+    BY_NAME[f"{op.extension}.{op.name}" if "." in op.extension else op.name] = op

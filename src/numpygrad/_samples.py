@@ -10,8 +10,10 @@ import numpy as np
 
 import numpygrad as npg
 import numpygrad.fft  # whose rows are in the table once it is imported
+import numpygrad.scipy.linalg  # the same
+import numpygrad.scipy.special  # the same
 from numpygrad._array import Array
-from numpygrad._op import BY_NAME, REAL, Domain, Op
+from numpygrad._op import BY_NAME, REAL, TABLE, Domain, Op
 from numpygrad.typing import Shape
 
 Values = np.ndarray[Any, Any]
@@ -20,7 +22,7 @@ REAL_ONLY = frozenset(
     {"atan2", "clip_both", "clip_high", "clip_low", "copysign", "erf", "hypot", "log_softmax"}
     | {"logaddexp", "logsumexp", "max", "maximum", "min", "minimum", "relu", "remainder"}
     | {"ihfft", "rfft", "rfftn", "sigmoid", "softmax", "softplus", "sort", "std", "var"}
-)
+) | frozenset(op.name for op in TABLE.values() if op.extension == "scipy.special")
 """Differentiable ops that the standard, or mathematics, defines for real arrays alone."""
 
 
@@ -126,6 +128,7 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
         ],
         "imag": [("matrix", npg.imag, (matrix,))],
         **_linalg_calls(),
+        **_special_calls(),
         "log_softmax": [
             ("last", lambda x: npg.log_softmax(x), (matrix,)),
             ("axis-0", lambda x: npg.log_softmax(x, axis=0), (matrix,)),
@@ -316,6 +319,7 @@ def _linalg_calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Sha
         return sign * logabsdet
 
     return {
+        **_scipy_calls(),
         "adjugate": [
             ("matrix", la.adjugate, (square,)),
             ("stack", la.adjugate, (stack,)),
@@ -372,6 +376,64 @@ def _linalg_calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Sha
             *_reductions(la.vector_norm),
             *_norms("vector_norm", [1, 3, 1.5, -2, float("inf"), float("-inf"), 0]),
         ],
+    }
+
+
+def _scipy_calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...]]]]:
+    """The calls of `numpygrad.scipy.linalg`."""
+    la = numpygrad.scipy.linalg
+
+    def triangular(a: Array, b: Array, **options: Any) -> Array:
+        return la.solve_triangular(a + _spread(a), b, **options)
+
+    def banded(ab: Array, b: Array, lower: int, upper: int) -> Array:
+        main = npg.eye(lower + upper + 1, dtype=ab.dtype, device=ab.device)[:, upper : upper + 1]
+        return la.solve_banded((lower, upper), ab + 12.0 * main, b)
+
+    return {
+        "expm": [("stack", la.expm, ((2, 3, 3),))],
+        "solve_triangular": [
+            ("upper", triangular, ((3, 3), (3, 2))),
+            (
+                "unit",
+                lambda a, b: triangular(a, b, lower=True, unit_diagonal=True),
+                ((2, 1, 3, 3), (2, 3, 1)),
+            ),
+            ("conjugate", lambda a, b: triangular(a, b, trans=2), ((3, 3), (3,))),
+        ],
+        "banded_solution": [
+            ("three", lambda ab, b: banded(ab, b, 1, 1), ((3, 4), (2, 4, 2))),
+            ("many", lambda ab, b: banded(ab, b, 0, 3), ((2, 4, 3), (3,))),
+        ],
+        "solve_sylvester": [
+            (
+                "stack",
+                lambda a, b, q: la.solve_sylvester(a + _spread(a), b, q),
+                ((2, 3, 3), (2, 2), (3, 2)),
+            )
+        ],
+    }
+
+
+def _special_calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...]]]]:
+    """Of functions that are differentiable with respect to their last argument alone."""
+    special = npg.scipy.special
+    matrix = (2, 3)
+    small: dict[str, tuple[float, ...]] = {"gammainc": (2.5,), "gammaincc": (0.5,)}
+    small |= {"betainc": (2.5, 1.5), "zeta": (2.5,)}
+    large: dict[str, tuple[float, ...]] = {"gammainc": (17.0,), "gammaincc": (17.0,)}
+    large |= {"betainc": (17.0, 20.0)}
+
+    def call(name: str, shape: tuple[float, ...]) -> Callable[..., Array]:
+        return lambda x: getattr(special, name)(*shape, x)
+
+    return {
+        name: [
+            (label, call(name, shapes[name]), (matrix,))
+            for label, shapes in (("small", small), ("large", large))
+            if name in shapes
+        ]
+        for name in small
     }
 
 
@@ -437,11 +499,12 @@ def samples(name: str | None = None) -> Iterator[Sample]:
     """
     calls = _calls()
     for op in [BY_NAME[name]] if name is not None else list(BY_NAME.values()):
-        if op.kind == "elementwise":
-            for shapes in ELEMENTWISE_SHAPES[len(op.arrays)]:
+        if op.kind == "elementwise" and op.name not in calls:
+            # Broadcasting is the same for all: of SciPy's functions two cases do.
+            for shapes in ELEMENTWISE_SHAPES[len(op.arrays)][: 2 if op.extension else None]:
                 label = "x".join(str(s).replace(" ", "") for s in shapes)
                 yield Sample(op, label, op.function, shapes, op.domain)
         elif op.differentiable:
             for label, call, shapes in calls[op.name]:
-                domain = op.domain[0] if op.domain else REAL
+                domain = op.domain[-1 if op.kind == "elementwise" else 0] if op.domain else REAL
                 yield Sample(op, label, call, shapes, (domain,) * len(shapes))

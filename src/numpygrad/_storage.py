@@ -250,15 +250,25 @@ def region_of(x: Array, *more: tuple[str, dict[str, Any]]) -> Region | None:
     return None if whole is None else Region(whole.shape, (*whole.views, *views))
 
 
-def is_contiguous(x: Array) -> bool:
-    """Whether the elements lie in row-major order: of a view, by the strides it would have.
+def reshapes_in_place(x: Array, shape: tuple[int, ...]) -> bool:
+    """Whether the elements can take a shape where they lie: of a view, by its would-be strides.
 
-    So `reshape` gives a view or a copy on every backend alike, whether views are memory or not.
+    So `reshape` gives a view or a copy on every backend alike, whether views are memory or not, and
+    a view wherever NumPy gives one.
     """
     if not isinstance(x._alias, (View, Detached)):
         return True
     region = region_of(x)
-    return region is None or bool(region.layout().flags.c_contiguous)
+    if region is None:
+        return True
+    layout = region.layout()
+    if layout.flags.c_contiguous:
+        return True
+    try:
+        np.reshape(layout, shape, copy=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _same(layout: Layout) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from numpygrad.errors import ShapeError
@@ -118,6 +118,23 @@ def paths_of(tree: Tree, name: str) -> list[str]:
     if _is_dataclass(tree):
         return [p for f in _fields(tree) for p in paths_of(getattr(tree, f), f"{name}.{f}")]
     return [name]
+
+
+def names_of(tree: Tree, prefix: str = "") -> list[str]:
+    """The name of each leaf, the steps to it joined by dots, such as `layers.0.weight`."""
+    parts = parts_of(tree)
+    if parts is None:
+        return [] if tree is None else [prefix.removesuffix(".")]
+    steps: Iterable[Any] = range(len(parts))
+    if isinstance(tree, dict):
+        steps = tree
+    elif not isinstance(tree, (list, tuple)) and type(tree) not in _registered:
+        steps = _fields(tree)
+    return [
+        name
+        for step, part in zip(steps, parts, strict=True)
+        for name in names_of(part, f"{prefix}{step}.")
+    ]
 
 
 def rebuilt(tree: Tree, leaves: Sequence[Any]) -> Tree:

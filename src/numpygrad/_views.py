@@ -16,7 +16,15 @@ from typing import Any
 
 from numpygrad import _modes
 from numpygrad._array import Array, Operand, wrap
-from numpygrad._dispatch import as_arrays, convert, in_mode, lifting, record, settle
+from numpygrad._dispatch import (
+    as_arrays,
+    convert,
+    in_mode,
+    is_deferred,
+    lifting,
+    record,
+    settle,
+)
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE
@@ -226,6 +234,7 @@ def _write_result(x: Array, name: str, operand: Array) -> None:
     """Compute `x op= operand` and write it, unrecorded: in the memory of `x` where NumPy can."""
     if _fits_kernel(x, name, operand):
         kernel = x._type.fast[name]  # type: ignore[index]  # it fits
+        keep_outputs(x)
         protect_readers(x)
         kernel(x.data, operand._data, x.data)
         return
@@ -374,6 +383,7 @@ def _node_of(function: Any, x: Array, operands: tuple[Array, ...], params: dict[
 def _write_memory(x: Array, key: Any, value: Array) -> None:
     """Write values where they belong; what they are a part of follows, on an immutable backend."""
     backend, data = x._type.backend, value._data
+    keep_outputs(x)
     if x._type.eager is not None:
         data = in_mode(value)._data
     if backend.mutable:
@@ -409,6 +419,42 @@ def overwrite(x: Array, data: RawArray | None) -> None:
         backend = x._type.backend
         x._data = backend.assign(x._data, ..., data) if backend.mutable else data
     _complete(x, ..., "compile", stamp, None)
+
+
+def keep_outputs(x: Array) -> None:
+    """Let the op that gave `x` its value keep what it saved of it, before a write changes it.
+
+    Array code is written so: `scale = sqrt(v); scale[scale == 0] = 1`. The copy is made by the
+    first write alone, as then the array has the node of the write.
+    """
+    tracing = _modes.tracing()
+    for alias in storage_of(x).live_aliases():
+        node = alias._node
+        if node is None or node.op is None:
+            continue
+        if tracing is not None and tracing.is_outside(node):
+            continue  # what is captured runs again, and writes to the memory again
+        if node.op.is_part:
+            joint, index = node.parent1, node.params["position"]
+            if joint.output is not None and any(i == index for i, _ in joint.alias):
+                kept = _kept(joint.output[index], x)
+                joint.output = tuple(kept if i == index else y for i, y in enumerate(joint.output))
+                joint.alias = tuple(pair for pair in joint.alias if pair[0] != index)
+        elif getattr(node, "output", None) is not None and node.alias is not None:
+            node.output = _kept(node.output, x)
+            node.alias = None
+
+
+def _kept(output: RawArray, x: Array) -> RawArray:
+    """A saved output that a write to `x` leaves as it is."""
+    type_ = x._type
+    if type_.eager is not None or not type_.backend.mutable or output is None:
+        return output
+    if is_deferred(output):
+        if output.value is not None:
+            output.value = type_.xp.asarray(output.value, copy=True)
+        return output
+    return type_.xp.asarray(output, copy=True)
 
 
 def protect_readers(x: Array) -> None:

@@ -460,6 +460,39 @@ def vector_norm(x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: 
     return apply_one(vector_norm, x, axis=axis, keepdims=keepdims, ord=ord)
 
 
+def norm(
+    x: Array,
+    ord: Norm | None = None,
+    axis: int | tuple[int, int] | None = None,
+    *,
+    keepdims: bool = False,
+) -> Array:
+    """NumPy's `linalg.norm`: of vectors along one `axis`, of matrices along two.
+
+    Without `axis`, that of a vector or a matrix; of any array, flattened, without `ord` too. It is
+    `vector_norm` or `matrix_norm`, whose derivatives it has.
+
+    Raises
+    ------
+    ValueError
+        If `ord` is given without `axis` for an array of another number of dimensions.
+    """
+    x = as_array("norm", x)
+    if axis is None and ord is None:
+        return vector_norm(x, keepdims=keepdims)
+    if axis is None and x.ndim not in (1, 2):
+        raise ValueError(f"norm() of {x.ndim} dimensions by ord={ord!r} needs axis=")
+    axes = normalized_axes("norm", axis, x.ndim)
+    if len(axes) == 1:
+        order: Any = 2 if ord is None else ord  # refused there if it is a matrix's
+        return vector_norm(x, axis=axes, keepdims=keepdims, ord=order)
+    if len(axes) != 2:
+        raise ValueError(f"norm() is along one axis, or two, not {axis}")
+    moved = moveaxis(x, axes, (-2, -1))
+    found = matrix_norm(moved, keepdims=keepdims, ord="fro" if ord is None else ord)
+    return moveaxis(found, (-2, -1), axes) if keepdims else found
+
+
 nonlinear(adjugate, adjugate_pull, jvp=adjugate_push)
 nonlinear(cholesky, cholesky_pull, holomorphic=False)
 linear(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numpygrad._batching.fitting import aligned
+from numpygrad._batching.fitting import aligned, named
 from numpygrad._batching.mapped import Mapped, data_of
-from numpygrad._lazy.shapes import BINARY, COMPARISONS, PREDICATES, UNARY
+from numpygrad._lazy.shapes import BINARY, COMPARISONS, PREDICATES, TERNARY, UNARY
 
 Rule = Callable[..., Any]
 
@@ -15,8 +15,8 @@ Rule = Callable[..., Any]
 def _elementwise(name: str) -> Rule:
     def rule(xp: Any, *args: Any, **params: Any) -> Any:
         if len(args) == 1:
-            return getattr(xp, name)(args[0].array, **params)
-        return getattr(xp, name)(*aligned(xp, *args), **params)
+            return named(xp, name)(args[0].array, **params)
+        return named(xp, name)(*aligned(xp, *args), **params)
 
     return rule
 
@@ -37,7 +37,8 @@ def _cast(xp: Any, x: Mapped, dtype: Any = None, **params: Any) -> Any:
 
 
 RULES: dict[str, Rule] = {
-    **{name: _elementwise(name) for name in UNARY | BINARY | COMPARISONS | PREDICATES},
+    **{name: _elementwise(name) for name in UNARY | BINARY | TERNARY},
+    **{name: _elementwise(name) for name in COMPARISONS | PREDICATES},
     **{name: _elementwise(name) for name in ("clip_both", "round", "where")},
     "asarray": _itself,
     "astype": _cast,

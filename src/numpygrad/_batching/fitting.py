@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from numpygrad._batching.mapped import Mapped
@@ -60,6 +61,5 @@ def shifted_all(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...
 
 def named(xp: Any, name: str) -> Callable[..., Any]:
     """The function that a kernel's name stands for."""
-    extension, _, own = name.rpartition(".")
-    found: Callable[..., Any] = getattr(getattr(xp, extension) if extension else xp, own)
+    found: Callable[..., Any] = attrgetter(name)(xp)
     return found

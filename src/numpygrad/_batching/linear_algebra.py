@@ -111,6 +111,15 @@ def _solve(xp: Any, x1: Any, x2: Any, /) -> Any:
     return xp.squeeze(xp.linalg.solve(left, right), axis=-1)
 
 
+def _equations(name: str) -> Rule:
+    """Of equations in stacks of matrices that broadcast."""
+
+    def rule(xp: Any, *operands: Any, **options: Any) -> Any:
+        return named(xp, name)(*aligned(xp, *operands), **options)
+
+    return rule
+
+
 def _stacked(name: str) -> Rule:
     def rule(xp: Any, x: Any, /, *args: Any, **params: Any) -> Any:
         if type(x) is not Mapped or any(type(p) is Mapped for p in (*args, *params.values())):
@@ -135,6 +144,11 @@ RULES: dict[str, Rule] = {
     "linalg.tensordot": _tensordot,
     "linalg.vecdot": _from_the_end("vecdot"),
     "linalg.vector_norm": reduction("linalg.vector_norm"),
+    **{
+        f"scipy.linalg.{name}": _equations(f"scipy.linalg.{name}")
+        for name in ("banded_solution", "solve_sylvester", "solve_triangular")
+    },
+    "scipy.linalg.expm": _stacked("scipy.linalg.expm"),
     "matmul": _matmul,
     "tensordot": _tensordot,
     "vecdot": _from_the_end("vecdot"),

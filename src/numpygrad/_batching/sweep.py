@@ -26,8 +26,8 @@ class RuleNamespace:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._library, name)
         if isinstance(found, Namespace):
-            found = RuleNamespace(found, f"{name}.")
-            found._root = self._library
+            found = RuleNamespace(found, f"{self._extension}{name}.")
+            found._root = self._root
         elif callable(found) and not isinstance(found, type):
             found = self._mapping(self._extension + name, found)
         self.__dict__[name] = found

@@ -62,10 +62,9 @@ def checkpoint(function: F) -> F:
         iterator. In backward, if it gives other values when run again, as when an array it closes
         over was written since.
 
-    Source
-    ------
-    Griewank and Walther, "Algorithm 799: revolve", ACM Transactions on Mathematical Software 26
-    (2000); Chen, Xu, Zhang and Guestrin, "Training deep nets with sublinear memory cost" (2016).
+    Source: Griewank and Walther, "Algorithm 799: revolve", ACM Transactions on Mathematical
+    Software 26 (2000); Chen, Xu, Zhang and Guestrin, "Training deep nets with sublinear memory
+    cost" (2016).
 
     Examples
     --------

@@ -50,7 +50,7 @@ def odeint(
     max_steps: int = 100_000,
     progress: bool = False,
 ) -> Tree:
-    """The solution of y' = f(y, t, *args) at the times `t`, from y0 at the first of them.
+    """The solution of `y' = f(y, t, *args)` at the times `t`, from y0 at the first of them.
 
     It can be differentiated with respect to `y0`, `t` and `args`, in both modes and to any order.
 

@@ -330,14 +330,14 @@ class Recorder:
         return Recorder(self._library.for_complex, self._device)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OWN:
+        if name in _OWN and not self._extension:
             found: Any = functools.partial(_OWN[name], self)
-        elif name in DECOMPOSED:
+        elif name in DECOMPOSED and not self._extension:
             found = self._decomposing(Kernel(name, getattr(self._library, name)))
         else:
             found = getattr(self._library, name)
             if isinstance(found, Namespace):
-                found = Recorder(found, self._device, f"{name}.")
+                found = Recorder(found, self._device, f"{self._extension}{name}.")
             elif callable(found) and not isinstance(found, type) and name not in _WITHOUT_ARRAYS:
                 found = self._recording(Kernel(self._extension + name, found))
         self.__dict__[name] = found

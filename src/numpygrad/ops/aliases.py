@@ -7,14 +7,26 @@ from numpygrad.ops.manipulation import permute_dims, reshape
 from numpygrad.ops.statistical import cumulative_prod, cumulative_sum
 
 
-def cumprod(x: Array, axis: int | None = None) -> Array:
-    """Products of the elements so far along `axis`; of the flattened array by default, as NumPy."""
-    return cumulative_prod(reshape(x, (-1,)) if axis is None else x, axis=axis or 0)
+def cumprod(x: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
+    """Products of the elements so far along `axis`; of the flattened array by default, as NumPy.
+
+    The result has the shape of `x` with an axis, and without one if `keepdims`.
+    """
+    if axis is not None:
+        return cumulative_prod(x, axis=axis)
+    out = cumulative_prod(reshape(x, (-1,)))
+    return reshape(out, x.shape) if keepdims else out
 
 
-def cumsum(x: Array, axis: int | None = None) -> Array:
-    """Sums of the elements so far along `axis`; of the flattened array by default, as NumPy."""
-    return cumulative_sum(reshape(x, (-1,)) if axis is None else x, axis=axis or 0)
+def cumsum(x: Array, axis: int | None = None, *, keepdims: bool = False) -> Array:
+    """Sums of the elements so far along `axis`; of the flattened array by default, as NumPy.
+
+    The result has the shape of `x` with an axis, and without one if `keepdims`.
+    """
+    if axis is not None:
+        return cumulative_sum(x, axis=axis)
+    out = cumulative_sum(reshape(x, (-1,)))
+    return reshape(out, x.shape) if keepdims else out
 
 
 def transpose(x: Array, axes: tuple[int, ...] | None = None) -> Array:

@@ -300,13 +300,20 @@ def arange(
     place = find_device(device)
     if stop is None:
         start, stop = 0, start
-    numbers = (start, stop, step)
+    start, stop, step = numbers = tuple(map(_number, (start, stop, step)))
     whole = all(isinstance(n, (int, np.integer)) for n in numbers)
     default = DEFAULT_INT if whole else DEFAULT_FLOAT
     data = _namespace(place).arange(
         start, stop, step, dtype=_raw(place, dtype, default), device=place.raw
     )
     return _made(data, place, requires_grad)
+
+
+def _number(n: Any) -> Any:
+    """A number of a 0-d Array, which no backend takes for one; others as they are."""
+    if not isinstance(n, Array):
+        return n
+    return int(n) if n.dtype.kind in "iu" else float(n)
 
 
 def empty(

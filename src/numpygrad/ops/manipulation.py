@@ -13,7 +13,7 @@ from numpygrad._array import Array
 from numpygrad._dispatch import apply, apply_one, as_array, promoted
 from numpygrad._kernels import sum_to
 from numpygrad._op import linear
-from numpygrad._storage import is_contiguous
+from numpygrad._storage import reshapes_in_place
 from numpygrad.errors import ShapeError
 from numpygrad.typing import Axis, Shape
 
@@ -46,8 +46,11 @@ def nonempty_axes(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
 
 
 def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
-    """The arrays broadcast to their common shape; read-only views."""
-    shape = broadcast_shapes(*(x.shape for x in arrays))
+    """The arrays broadcast to their common shape: read-only views; as they are if they have it."""
+    shapes = [x.shape for x in arrays]
+    shape = broadcast_shapes(*shapes)
+    if shapes.count(shape) == len(shapes):
+        return tuple(as_array("broadcast_arrays", x) for x in arrays)
     return tuple(broadcast_to(x, shape) for x in arrays)
 
 
@@ -56,7 +59,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError as error:
-        raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from error
+        given = " and ".join(map(str, shapes))
+        raise ShapeError(f"shapes {given} cannot be broadcast together") from error
 
 
 def broadcast_to(x: Array, /, shape: Shape) -> Array:
@@ -160,7 +164,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
 def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
     """The elements of `x`, in row-major order, in another shape; one length may be -1.
 
-    A view where the elements lie in that order in memory, unless `copy`.
+    A view where the elements can take that shape where they lie in memory, unless `copy`.
 
     Raises
     ------
@@ -174,7 +178,7 @@ def reshape(x: Array, /, shape: Shape, *, copy: bool | None = None) -> Array:
         shape = tuple(size // known if n == -1 else n for n in shape)
     if any(n < 0 for n in shape) or math.prod(shape) != size:
         raise ShapeError(f"reshape() of {size} elements in shape {x.shape} to {shape} does not fit")
-    if not copy and not is_contiguous(x):
+    if not copy and not reshapes_in_place(x, shape):
         if copy is False:
             raise ValueError("reshape() of elements in another order needs a copy; pass copy=None")
         copy = True

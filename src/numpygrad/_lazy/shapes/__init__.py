@@ -21,6 +21,7 @@ from numpygrad._lazy.shapes import (
 from numpygrad._lazy.shapes._elementwise import BINARY as BINARY
 from numpygrad._lazy.shapes._elementwise import COMPARISONS as COMPARISONS
 from numpygrad._lazy.shapes._elementwise import PREDICATES as PREDICATES
+from numpygrad._lazy.shapes._elementwise import TERNARY as TERNARY
 from numpygrad._lazy.shapes._elementwise import UNARY as UNARY
 from numpygrad._lazy.shapes._fitting import Result, Rule
 from numpygrad._lazy.shapes._fourier import points_along as points_along

@@ -19,10 +19,19 @@ from numpygrad._lazy.shapes._fitting import (
     weak,
 )
 
+
+def _special(*names: str) -> frozenset[str]:
+    """Kernels of `numpygrad.scipy.special`."""
+    return frozenset(f"scipy.special.{name}" for name in names)
+
+
 FLOATING_UNARY = frozenset(
     {"acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "erf", "exp", "expm1"}
     | {"log", "log10", "log1p", "log2", "reciprocal", "sigmoid", "sin", "sinh"}
     | {"softplus", "sqrt", "tan", "tanh"}
+    | _special("digamma", "entr", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma")
+    | _special("gammaln", "i0", "i0e", "i1", "i1e", "j0", "j1", "log_expit", "log_ndtr", "loggamma")
+    | _special("logit", "ndtr", "ndtri", "y0", "y1")
 )
 KEEPING_UNARY = frozenset(
     {"bitwise_invert", "ceil", "conj", "contiguous", "floor", "negative", "positive", "relu"}
@@ -35,7 +44,11 @@ PREDICATES = frozenset({"isfinite", "isinf", "isnan", "logical_not", "signbit"})
 UNARY = FLOATING_UNARY | KEEPING_UNARY | REAL_UNARY
 """Kernels of one array whose result has its shape and, if it is real and floating, its dtype."""
 
-FLOATING_BINARY = frozenset({"atan2", "copysign", "divide", "hypot", "logaddexp", "nextafter"})
+FLOATING_BINARY = frozenset(
+    {"atan2", "copysign", "divide", "hypot", "logaddexp", "nextafter"}
+    | _special("beta", "betaln", "gammainc", "gammaincc", "kl_div", "rel_entr", "xlog1py", "xlogy")
+    | _special("zeta")
+)
 PROMOTING_BINARY = frozenset(
     {"add", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift"}
     | {"bitwise_xor", "clip_high", "clip_low", "floor_divide", "guarded_multiply", "maximum"}
@@ -49,6 +62,9 @@ COMPARISONS = frozenset(
 BINARY = FLOATING_BINARY | PROMOTING_BINARY
 """Kernels of two arrays whose result has their shape and dtype, if these are the same for both and
 the dtype is floating; with a Python float, those of the array."""
+
+TERNARY = _special("betainc")
+"""Kernels of three arrays, floating and of one dtype, whose result has their shape and dtype."""
 
 
 def _keeping(x: Any, /) -> Aval:
@@ -95,6 +111,14 @@ def _floating(name: str) -> Rule:
         return found if wanted is dtype else aval(shape, wanted)
 
     return binary
+
+
+def _ternary(name: str) -> Rule:
+    def ternary(x1: Any, x2: Any, x3: Any, /) -> Aval:
+        shapes = (shape_of(x) for x in (x1, x2, x3))
+        return aval(broadcast(name, *shapes), floating(common(x1, x2, x3)))
+
+    return ternary
 
 
 def _comparing(name: str) -> Rule:
@@ -152,6 +176,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(PREDICATES, _predicate),
     **{name: _promoting(name) for name in PROMOTING_BINARY},
     **{name: _floating(name) for name in FLOATING_BINARY},
+    **{name: _ternary(name) for name in TERNARY},
     **{name: _comparing(name) for name in COMPARISONS},
     "astype": cast,
     "cast": cast,

@@ -159,6 +159,17 @@ def _solve(x1: Any, x2: Any, /) -> Aval:
     return aval((*stack, *shape2[-2:]), dtype)
 
 
+def _right_hand(name: str) -> Rule:
+    """Of equations in stacks of matrices: a solution has the shape of the right-hand side."""
+
+    def rule(*operands: Any, **options: Any) -> Aval:
+        shapes = [matrix_shape(name, x.shape) for x in operands]
+        stack = broadcast(name, *(shape[:-2] for shape in shapes), of=tuple(shapes))
+        return aval((*stack, *shapes[-1][-2:]), floating(common(*operands)))
+
+    return rule
+
+
 def _cross(x1: Any, x2: Any, /, axis: int = -1) -> Aval:
     shape1, shape2 = x1.shape, x2.shape
     ndim = min(len(shape1), len(shape2))
@@ -222,4 +233,12 @@ LINALG: dict[str, Rule] = {
     "vector_norm": _vector_norm,
 }
 
-RULES: dict[str, Rule] = {**MAIN, **{f"linalg.{name}": rule for name, rule in LINALG.items()}}
+RULES: dict[str, Rule] = {
+    **MAIN,
+    **{f"linalg.{name}": rule for name, rule in LINALG.items()},
+    "scipy.linalg.expm": _square("expm"),
+    **{
+        f"scipy.linalg.{name}": _right_hand(name)
+        for name in ("banded_solution", "solve_sylvester", "solve_triangular")
+    },
+}
