@@ -255,6 +255,10 @@ def tolerance(line: Line, order: int) -> float:
     return 3e-13 if order == 1 else 2e-12
 
 
+def test_zeta_of_one_argument_is_riemanns() -> None:
+    assert special.zeta(npg.array(2.0)).item() == pytest.approx(np.pi**2 / 6, rel=1e-15)
+
+
 @pytest.mark.parametrize("line", LINES, ids=lambda s: f"{s.name}{s.arguments}-{s.position}")
 def test_derivatives_are_the_exact_ones(line: Line) -> None:
     found = [derivative(line, order + 1).item() for order in range(len(line.expected))]

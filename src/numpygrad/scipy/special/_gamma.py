@@ -105,17 +105,17 @@ def betaln(a: Operand, b: Operand, /) -> Array:
     return apply_two(betaln, a, b)
 
 
-def zeta(x: Operand, q: Operand, /) -> Array:
+def zeta(x: Operand, q: Operand | None = None, /) -> Array:
     """The Hurwitz zeta function: the sum over `k >= 0` of `(k + q)**-x`, for `x > 1` and `q > 0`.
 
-    Differentiable with respect to `q`.
+    Differentiable with respect to `q`, which is 1 by default: Riemann's zeta function.
 
     Raises
     ------
     DerivativeError
         In differentiation with respect to `x`.
     """
-    return apply_two(zeta, x, q)
+    return apply_two(zeta, x, 1.0 if q is None else q)
 
 
 _DIGAMMA_SERIES = (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12)
