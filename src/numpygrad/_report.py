@@ -141,7 +141,7 @@ def _pools() -> list[str]:
     """The thread pools that threadpoolctl sees, if it is installed."""
     if _version("threadpoolctl") is None:
         return []
-    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # it has no types
+    from threadpoolctl import threadpool_info
 
     return [
         f"{pool['internal_api']} {pool.get('version') or ''}: {pool['num_threads']}".replace(
