@@ -6,6 +6,7 @@ import array
 import copy
 import math
 import operator
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -543,6 +544,8 @@ NUMPY_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "norm": np.linalg.norm,
     "where": lambda x: np.where(np.ones((2, 2), dtype=bool), x, 0.0),
     "histogram": lambda x: np.histogram(x)[0],
+    "stack": lambda x: np.stack(deque([x, np.ones((2, 2))])),
+    "full_like": lambda x: np.full_like(x, x[0][0]),
     "fft": np.fft.fft,
 }
 

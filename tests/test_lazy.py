@@ -522,3 +522,21 @@ class TestDrawnPrograms:
             (npg.sum(y) + npg.sum(z)).backward()
         assert x.grad is not None
         np.testing.assert_array_equal(x.grad.numpy(), [[3.0, 2.0], [5.0, 2.0]])
+
+
+@pytest.mark.parametrize("n", [3, 5000])
+def test_a_copy_among_other_terms_is_sent_back_lazily(n: int, device: str) -> None:
+    x = npg.ones(n, requires_grad=True, device=device)
+    with npg.lazy():
+        part, y = x[0], x.copy()
+        (y.sum() + (x * 2).sum() + part + (x * 3).sum()).backward()
+    assert x.grad.tolist() == [7.0] + [6.0] * (n - 1)
+
+
+def test_lazy_cotangents_go_to_another_device_and_on_from_there(device: str) -> None:
+    x = npg.ones(3, requires_grad=True, device="numpy:cpu")
+    with npg.lazy():
+        y = x.to(device)
+        ((y * y).sum() + y[0] + (x * 2).sum().to(device)).backward()
+    assert x.grad.tolist() == [5.0, 4.0, 4.0]
+    assert x.grad.device == "cpu"

@@ -48,7 +48,7 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
 
 _OF_SHAPES = frozenset(
     {
-        *("broadcast_shapes", "can_cast", "empty_like", "full_like", "iscomplexobj", "isrealobj"),
+        *("broadcast_shapes", "can_cast", "empty_like", "iscomplexobj", "isrealobj"),
         *("may_share_memory", "ndim", "ones_like", "result_type", "shape", "shares_memory"),
         *("size", "zeros_like"),
     }
@@ -70,7 +70,11 @@ def _for_numpy(tree: Any, name: str) -> Any:
         return values
     if isinstance(tree, dict):
         return {key: _for_numpy(item, name) for key, item in tree.items()}
-    return type(tree)(_for_numpy(x, name) for x in tree) if type(tree) in (list, tuple) else tree
+    if isinstance(tree, tuple):
+        return tuple(_for_numpy(x, name) for x in tree)
+    if isinstance(tree, Sequence) and not isinstance(tree, (str, bytes)):
+        return [_for_numpy(x, name) for x in tree]
+    return tree
 
 
 def scalar(type_: ArrayType, value: Scalar) -> Array:

@@ -194,7 +194,8 @@ class Sweep:
                     popped = node
                     continue
                 if op.name == "transfer" and in_memory:
-                    backend = node.parent1.type.backend
+                    place = node.parent1.type
+                    backend = (lifting().deferred_type(place) if deferred else place).backend
                     add = backend.accumulate
                     if backend.scope is not None:
                         self.scopes.enter_context(backend.scope())
