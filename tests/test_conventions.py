@@ -714,3 +714,19 @@ def test_pytorch_gives_nan_somewhere_here() -> None:
         if not torch.all(torch.isfinite(x.grad)):
             nans.append(name)
     assert {"where sqrt", "logaddexp", "logsumexp"} <= set(nans)
+
+
+def test_cumulative_prod_with_a_zero_takes_memory_in_proportion() -> None:
+    n = 100_000
+    values = np.ones(n)
+    values[n // 2] = 0.0
+    found = npg.grad(lambda x: npg.sum(npg.cumulative_prod(x)))(npg.asarray(values))
+    before = np.arange(n // 2, 0, -1.0)
+    np.testing.assert_array_equal(found.numpy(), [*before, n / 2, *[0.0] * (n // 2 - 1)])
+
+
+def test_cumulative_prod_overflowing_after_a_zero_has_no_nan() -> None:
+    values = npg.asarray(np.where(np.arange(2000) == 0, 0.0, 3.0))
+    found = npg.grad(lambda x: npg.sum(npg.cumulative_prod(x)))(values)
+    assert found[0].item() == np.inf
+    assert npg.all(found[1:] == 0.0)

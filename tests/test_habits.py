@@ -82,6 +82,8 @@ TOLD: dict[str, tuple[type[Exception], str]] = {
     "npg.array([1.0], dtype='float16')": (DTypeError, "float32"),
     "npg.array([1.0]).backward()": (GraphError, "requires_grad=True"),
     "npg.grad(lambda a: a * 2)(u)": (ShapeError, r"vjp\(\)"),
+    "npg.grad(x.sum(), x)": (TypeError, r"grad\(\) takes a function.*backward\(\)"),
+    "npg.jacobian(x)(u)": (TypeError, r"jacobian\(\) takes a function"),
     "npg.no_grad(lambda: x)": (TypeError, r"no_grad\(\).*parentheses"),
     "npg.sum(m, dim=0)": (TypeError, "dim"),
     "m.sum(dim=0)": (TypeError, "dim"),

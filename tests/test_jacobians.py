@@ -511,3 +511,11 @@ def test_derivatives_at_poles_are_no_warnings() -> None:
     assert npg.vmap(npg.grad(npg.sqrt))(x).numpy().tolist() == [np.inf, 0.25]
     for mode in ("forward", "reverse"):
         npg.jacobian(npg.sqrt, mode=mode)(x)
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_the_jacobian_of_softmax(mode: str, device: str) -> None:
+    x = npg.array([0.3, -0.5, 1.1], device=device)
+    p = npg.softmax(x).numpy()
+    found = npg.jacobian(npg.softmax, mode=mode)(x)
+    np.testing.assert_allclose(found.numpy(), np.diag(p) - np.outer(p, p), atol=1e-15)

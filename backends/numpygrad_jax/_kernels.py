@@ -351,7 +351,7 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "take": take,
     "take_along_axis": take_along_axis,
     "var": jax.jit(jnp.var, static_argnames=(*_REDUCTION, "correction")),
-    "vecdot": jax.jit(jnp.vecdot),
+    "vecdot": jax.jit(jnp.vecdot, static_argnames=("axis",)),
 }
 
 

@@ -226,6 +226,7 @@ if _typing.TYPE_CHECKING:
     from numpygrad import optimize as optimize
     from numpygrad import random as random
     from numpygrad import scipy as scipy
+    from numpygrad import testing as testing
     from numpygrad._batching import vmap as vmap
     from numpygrad._compile import compile as compile
     from numpygrad._custom.checkpoint import checkpoint as checkpoint
@@ -247,7 +248,7 @@ if _typing.TYPE_CHECKING:
     from numpygrad._linearize import linearize as linearize
     from numpygrad.scipy import special as special
 
-_MODULES = ("fft", "io", "optimize", "random", "scipy")
+_MODULES = ("fft", "io", "optimize", "random", "scipy", "testing")
 _HOMES = {
     "checkpoint": "_custom.checkpoint",
     "compile": "_compile",

@@ -32,6 +32,7 @@ from numpygrad._transforms import (
     pair_of,
     pulled_by,
     require_arguments,
+    require_function,
     traced,
     vjp,
 )
@@ -98,6 +99,7 @@ def jacobian(
      [0. 4.]
      [1. 1.]]
     """
+    require_function("jacobian", function)
     if mode not in (None, *MODES):
         raise ValueError(f"mode is 'reverse', 'forward' or None, not {mode!r}")
     _require_positive(batch_size)

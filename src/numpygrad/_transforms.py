@@ -92,6 +92,15 @@ def traced(
         return function(*replaced, **kwargs), inputs
 
 
+def require_function(name: str, function: Any) -> None:
+    """Refuse what is no function, as in `grad(f(x), x)`, the habit of another library."""
+    if not callable(function):
+        raise TypeError(
+            f"{name}() takes a function, not {type(function).__name__}: write {name}(f), "
+            "where f(x) gives it, or call backward() on it"
+        )
+
+
 def require_arguments(args: Sequence[Any], argnums: Sequence[int]) -> None:
     """Refuse to differentiate by arguments that are not there, or by one of them twice."""
     for i in argnums:
@@ -228,6 +237,7 @@ def value_and_grad(
     >>> npg.value_and_grad(lambda x: (x**3).sum())(npg.array([1.0, 2.0]))
     (Array(9.), Array([ 3., 12.]))
     """
+    require_function("grad", function)
     chosen = chosen_of(argnums)
 
     @functools.wraps(function)
@@ -327,6 +337,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[...,
     >>> pullback(npg.array([1.0, 10.0]))
     (Array([ 2., 40.]),)
     """
+    require_function("vjp", function)
     chosen = tuple(range(len(primals)))
     nested = is_nested(primals, chosen)
     result, inputs = traced(function, primals, chosen, {})
@@ -362,6 +373,7 @@ def jvp(
     >>> npg.jvp(lambda x: x * x, (npg.array([1.0, 2.0]),), (npg.array([1.0, 0.0]),))
     (Array([1., 4.]), Array([2., 0.]))
     """
+    require_function("jvp", function)
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
             raise TypeError(

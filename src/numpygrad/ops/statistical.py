@@ -8,7 +8,7 @@ from typing import Any
 from numpygrad._array import Array
 from numpygrad._dispatch import apply_one, as_array, convert
 from numpygrad._dtypes import DEFAULT_INT, DType, as_dtype, floating, uint64
-from numpygrad._kernels import device_of, holds, unreduce
+from numpygrad._kernels import device_of, guarded_multiply, holds, unreduce
 from numpygrad._op import POSITIVE, REAL_KINDS, linear, nonlinear
 from numpygrad.errors import DTypeError
 from numpygrad.ops.data_types import astype
@@ -220,18 +220,26 @@ def _cumulative_prod_pull(xp: Any, g: Any, x: Any, y: Any, axis: int, include_in
         g, y = xp.select(g, key=rest), xp.select(y, key=rest)
     if holds(xp.all(x != 0)):
         return _reversed_sum(xp, g * y, axis) / x
-    # Where an element is zero nothing can be divided by it: the products are built for each k,
-    # which takes n**2 of memory.
+    # Where an element is zero nothing can be divided by it. What comes after k obeys a recurrence,
+    # sums[k] = g[k] + x[k + 1] * sums[k + 1], solved for windows of 1, 2, 4, ... elements.
     count = x.shape[axis]
     moved = xp.moveaxis(x, axis, -1)
-    cotangent = xp.moveaxis(g, axis, -1)
-    steps = xp.arange(count, device=device_of(x))
-    own = steps[:, None] == steps[None, :]
-    without = xp.where(own, 1.0, moved[..., None, :])
-    products = xp.cumulative_prod(without, axis=moved.ndim)
-    later = steps[None, :] >= steps[:, None]
-    terms = xp.where(later, products * cotangent[..., None, :], 0.0)
-    return xp.moveaxis(xp.sum(terms, axis=-1), -1, axis)
+    sums = xp.moveaxis(g, axis, -1)
+    factors = _later(xp, moved, 1)
+    window = 1
+    while window < count:
+        sums = sums + guarded_multiply(xp, factors, _later(xp, sums, window))
+        factors = guarded_multiply(xp, factors, _later(xp, factors, window))
+        window *= 2
+    before = xp.cumulative_prod(moved, axis=moved.ndim - 1, include_initial=True)
+    before = xp.select(before, key=(..., slice(0, count)))
+    return xp.moveaxis(guarded_multiply(xp, before, sums), -1, axis)
+
+
+def _later(xp: Any, x: Any, steps: int) -> Any:
+    """What comes so many steps later along the last axis, zeros beyond the end."""
+    nothing = xp.zeros_like(xp.select(x, key=(..., slice(0, steps))))
+    return xp.concat([xp.select(x, key=(..., slice(steps, None))), nothing], axis=-1)
 
 
 def _reversed_sum(xp: Any, g: Any, axis: int) -> Any:
