@@ -102,7 +102,14 @@ def numpy_library() -> Library:
 def jax_library() -> Library:
     """JAX, with 64-bit types and each result waited for."""
     jax = peers.jax()
-    return Library("jax", jax.numpy, "jax:cpu:0", jax.numpy.asarray, jax.block_until_ready)
+
+    def ready(result: Any) -> Any:
+        parts = result if isinstance(result, (tuple, list)) else (result,)
+        for x in parts:
+            getattr(x, "data", x).block_until_ready()  # an Array's own; JAX's arrays have no data
+        return result
+
+    return Library("jax", jax.numpy, "jax:cpu:0", jax.numpy.asarray, ready)
 
 
 def measured(case: Case, library: Library, effort: Effort) -> Measurement | None:
