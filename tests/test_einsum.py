@@ -46,6 +46,7 @@ EXAMPLES: dict[str, tuple[tuple[int, ...], ...]] = {
     ",": ((), ()),
     "ij,jk->ik": ((2, 0), (0, 3)),
     "ij,kl->": ((2, 2), (2, 3)),
+    "i...->i": ((3,),),
 }
 
 
@@ -114,6 +115,10 @@ def test_long_products_are_made_in_a_cheap_order() -> None:
         ("ij->ii", ((2, 2),), "each once"),
         ("i1", ((2, 2),), "letters and one ellipsis"),
         ("...i...", ((2, 2),), "letters and one ellipsis"),
+        ("ii", ((1, 3),), "lengths 1 and 3 of one operand"),
+        ("iji->j", ((3, 2, 1),), "lengths 3 and 1 of one operand"),
+        ("...->", ((2, 3),), "ellipsis stands for 2"),
+        ("i...,i->i", ((2, 3), (2,)), "ellipsis stands for 1"),
     ],
 )
 def test_what_does_not_fit_is_told(

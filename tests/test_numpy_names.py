@@ -164,6 +164,38 @@ def test_isclose_is_numpys(device: str, dtype: str, equal_nan: bool) -> None:
     assert npg.isclose(y, x, atol=1000.0).tolist() == np.isclose(b, a, atol=1000.0).tolist()
 
 
+def test_isclose_of_the_largest_and_smallest_numbers(quick_device: str) -> None:
+    a = np.array([1e308, 1.7e308, -1e308, 1e308, 1e-320, np.inf, 1.0])
+    b = np.array([-1e308, 1.7e308, -1.000001e308, 1.1e308, 0.0, 1e308, 1e308])
+    x, y = npg.array(a), npg.array(b)
+    with np.errstate(over="ignore"):
+        for tolerances in ((1e-5, 1e-8), (0.0, 0.0), (0.1, 0.0)):
+            assert npg.isclose(x, y, *tolerances).tolist() == np.isclose(a, b, *tolerances).tolist()
+    assert not npg.allclose(x, y)
+
+
+def test_weights_that_sum_to_zero_are_refused_where_they_are_known(quick_device: str) -> None:
+    x, w = npg.array([[1.0, 2.0], [1.0, 3.0]]), npg.array([[1.0, 1.0], [1.0, -1.0]])
+
+    with pytest.raises(ZeroDivisionError, match="sum to 0"):
+        npg.average(x, axis=1, weights=w)
+    assert npg.average(x, axis=0, weights=w + 2.0).tolist() == [1.0, 2.25]
+    assert npg.average(x[:, :0], axis=0, weights=w[:, :0]).shape == (0,)
+    with npg.lazy(), pytest.raises(ZeroDivisionError, match="sum to 0"):
+        npg.average(x, axis=1, weights=w)
+    compiled = npg.compile(lambda w: npg.average(x, axis=1, weights=w))
+    with np.errstate(all="ignore"):
+        assert compiled(w)[0].item() == 1.5
+
+
+def test_no_quantiles_are_an_empty_array(quick_device: str) -> None:
+    x = npg.ones((3, 2), dtype="float32")
+    for axis in (None, 0):
+        found = npg.quantile(x, [], axis=axis)
+        assert found.shape == np.quantile(x.numpy(), [], axis=axis).shape
+        assert found.dtype == npg.float32
+
+
 def test_isclose_and_allclose_take_numbers(device: str) -> None:
     x = npg.array([1.0, 1.0 + 1e-7])
     assert npg.allclose(x, 1.0)

@@ -86,6 +86,76 @@ def test_derivatives_of_every_kind() -> None:
     check_grads(lambda b: integrate.fixed_quad(lambda x: npg.exp(x * b), 0.0, b)[0], [0.7])
 
 
+PEAKS: list[tuple[Callable[[Any, Any], Any], float, float]] = [
+    (lambda x, c: npg.sqrt(x * x + c * c), 1e-4, 2e-4 * math.asinh(1e4)),
+    (lambda x, c: npg.sqrt(x * x + c * c), 1e-6, 2e-6 * math.asinh(1e6)),
+    (lambda x, p: npg.abs(x) ** p, -0.5, -8.0),
+    (lambda x, c: npg.abs(x - c), 0.3, 0.6),
+    (lambda x, c: npg.sin(x * c), 0.0, 0.0),
+]
+"""Functions, a parameter, and the derivative of the integral from -1 to 1 by it."""
+
+
+@pytest.mark.parametrize(("function", "at", "expected"), PEAKS)
+def test_derivatives_have_the_accuracy_of_the_value(
+    function: Any, at: float, expected: float, quick_device: str
+) -> None:
+    def area(c: npg.Array) -> npg.Array:
+        halves = [integrate.quad(lambda x: function(x, c), *ends)[0] for ends in ((-1, 0), (0, 1))]
+        whole = integrate.quad(lambda x: function(x, c), -1, 1)[0] if at >= 0 else sum(halves)
+        return npg.asarray(whole)
+
+    at_array = npg.array(at)
+    for slope in (
+        npg.grad(area)(at_array),
+        npg.jvp(area, (at_array,), (npg.array(1.0),))[1],
+        npg.grad(lambda c: 1000 * c[0] + area(c[1]))(npg.stack([at_array, at_array]))[1],
+    ):
+        assert abs(float(slope) - expected) < 1.5e-8 * max(1.0, abs(expected))
+
+
+def test_the_derivative_by_each_array_has_to_be_exact() -> None:
+    def area(c: npg.Array, scale: npg.Array) -> npg.Array:
+        return integrate.quad(lambda x: 1e9 * scale * x**2 + npg.sqrt(x * x + c * c), -1.0, 1.0)[0]
+
+    peak, _ = npg.grad(area, (0, 1))(npg.array(1e-4), npg.array(1.0))
+
+    assert float(peak) == pytest.approx(2e-4 * math.asinh(1e4), abs=1e-8)
+
+
+def test_rounding_errors_of_a_derivative_that_vanishes_are_no_doubt() -> None:
+    def area(c: npg.Array) -> npg.Array:
+        return integrate.quad_vec(lambda x: npg.cos(x) + npg.sin(c * x), -1.0, 1.0)[0]
+
+    assert abs(float(npg.grad(area)(npg.array(0.3)))) < 1e-15
+
+
+def test_a_derivative_that_does_not_converge_is_refused() -> None:
+    def root(c: npg.Array) -> npg.Array:
+        return integrate.quad(lambda x: npg.sqrt(npg.abs(x - c)), -1.0, 1.0)[0]
+
+    def peak(c: npg.Array) -> npg.Array:
+        return integrate.quad(lambda x: npg.sqrt(x * x + c * c), -1.0, 1.0, limit=5)[0]
+
+    def flat(c: npg.Array) -> npg.Array:
+        return integrate.quad(lambda x: npg.sqrt(c * x * x), -1.0, 1.0)[0]
+
+    for function, at, message in (
+        (root, 0.3, "split the integral"),
+        (flat, 0.0, "no finite derivative at x ="),
+        (peak, 1e-4, "raise limit"),
+    ):
+        with pytest.raises(DerivativeError, match=message):
+            npg.grad(function)(npg.array(at))
+        assert npg.isfinite(function(npg.array(at)))
+
+
+def test_a_jump_that_moves_is_passed_as_a_limit() -> None:
+    slope = npg.grad(lambda c: integrate.quad(lambda x: x, c, 1.0)[0])(npg.array(0.3))
+
+    assert float(slope) == pytest.approx(-0.3)
+
+
 def test_derivatives_by_a_limit_to_the_eighth() -> None:
     function = lambda b: integrate.quad(npg.sin, 0.0, b)[0]  # noqa: E731 (it is differentiated)
     for expected in (math.sin, math.cos) * 4:

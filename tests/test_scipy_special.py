@@ -236,6 +236,24 @@ LINES = [
     Line("y0", [0.0], 0, [INF]),
     Line("y1", [0.0], 0, [INF]),
     Line("i1", [800.0], 0, [INF]),
+    Line("gammainc", [20.0, INF], 1, [0.0, 0.0]),
+    Line("gammaincc", [20.0, INF], 1, [0.0, 0.0]),
+    Line("erf", [INF], 0, [0.0, 0.0, 0.0]),
+    Line("erf", [-INF], 0, [0.0, 0.0]),
+    Line("erfc", [-INF], 0, [0.0, 0.0, 0.0]),
+    Line("ndtr", [INF], 0, [0.0, 0.0, 0.0]),
+    Line("log_ndtr", [INF], 0, [0.0, 0.0]),
+    Line("log_ndtr", [-INF], 0, [INF, -1.0, 0.0]),
+    Line("log_ndtr", [-1e200], 0, [1e200, -1.0, 0.0]),
+    Line("beta", [INF, 1.0], 0, [0.0, 0.0]),
+    Line("beta", [INF, 1.0], 1, [0.0, 0.0]),
+    Line("betaln", [INF, 1.0], 0, [0.0, 0.0]),
+    Line("beta", [0.0, 1.0], 0, [-INF, INF]),
+    Line("betaln", [0.0, 2.5], 0, [-INF, INF]),
+    Line("y0", [0.0], 0, [INF, -INF, INF]),
+    Line("y1", [0.0], 0, [INF, -INF, INF]),
+    Line("i1", [INF], 0, [INF, INF]),
+    Line("i1", [-INF], 0, [INF, -INF]),
 ]
 
 
@@ -291,6 +309,21 @@ def test_mixed_derivatives_at_zero_are_not_lost() -> None:
         return npg.grad(special.xlogy, argnums=1)(x1, x2)
 
     assert npg.grad(f)(*arrays([0.0, 4.0])).item() == 0.25
+
+
+def test_beta_functions_at_infinity(device: str) -> None:
+    a, b = arrays([[INF, 2.0], [2.0, INF]])
+
+    assert special.betaln(a, b).tolist() == [-INF, -INF]
+    assert special.beta(a, b).tolist() == [0.0, 0.0]
+
+
+def test_mixed_derivatives_of_betaln_at_its_pole() -> None:
+    def f(a: npg.Array, b: npg.Array) -> npg.Array:
+        return npg.grad(special.betaln)(a, b)
+
+    # By b, of digamma(a) - digamma(a + b).
+    assert npg.grad(f, argnums=1)(*arrays([0.0, 1.0])).item() == pytest.approx(-(np.pi**2) / 6)
 
 
 def test_every_order_of_digamma_is_a_polygamma(quick_device: str) -> None:
@@ -375,13 +408,21 @@ WEIGHTED: list[tuple[list[float], list[float]]] = [
     ([1000.0, 0.0, 1.0], [0.0, 2.0, 1.0]),
     ([INF, 0.0], [0.0, 2.0]),
     ([-INF, -INF], [1.0, 2.0]),
+    ([np.nan, 1.0], [0.0, 1.0]),
+    ([np.nan, 1.0], [1.0, 0.0]),
+    ([1.0, 1.0], [1.0, -1.0]),
+    ([INF, INF], [1.0, -1.0]),
+    ([INF, 1.0], [-1.0, 1.0]),
+    ([1000.0, 0.0], [0.0, 1.0]),
+    ([0.0, 0.0, 0.0], [3.0, -1.0, -2.0]),
 ]
 
 
 @pytest.mark.parametrize(("a", "b"), WEIGHTED)
 def test_logsumexp_takes_weights(a: list[float], b: list[float], quick_device: str) -> None:
-    expected = reference.logsumexp(np.asarray(a), b=np.asarray(b))
-    size, sign = reference.logsumexp(np.asarray(a), b=np.asarray(b), return_sign=True)
+    with np.errstate(all="ignore"):
+        expected = reference.logsumexp(np.asarray(a), b=np.asarray(b))
+        size, sign = reference.logsumexp(np.asarray(a), b=np.asarray(b), return_sign=True)
 
     x, weights = arrays([a, b])
     found = special.logsumexp(x, b=weights)
@@ -401,6 +442,50 @@ def test_derivatives_of_weighted_sums_of_exponentials() -> None:
     np.testing.assert_allclose(weights.grad.numpy(), terms / total, rtol=1e-14)
     np.testing.assert_allclose(x.grad.numpy(), terms * [2.0, 0.0, -1.0] / total, rtol=1e-14)
     check_grads(lambda a, b: special.logsumexp(a, b=b), [x.numpy(), np.asarray([2.0, 0.1, 1.0])])
+
+
+EDGES: list[tuple[list[float], list[float], list[float], list[float]]] = [
+    ([INF, 1.0], [1.0, 1.0], [1.0, 0.0], [1.0, 0.0]),
+    ([INF, INF], [1.0, 2.0], [0.5, 0.5], [0.5, 0.25]),
+    ([-INF, -INF], [1.0, 1.0], [0.5, 0.5], [0.5, 0.5]),
+    ([1.0, 1.0], [1.0, -1.0], [INF, -INF], [INF, INF]),
+    ([1000.0, 0.0], [0.0, 1.0], [0.0, 1.0], [INF, 1.0]),
+    ([INF, 0.0], [0.0, 2.0], [0.0, 1.0], [INF, 0.5]),
+    ([np.nan, 0.0], [0.0, 2.0], [0.0, 1.0], [0.0, 0.5]),
+]
+"""Exponents, weights, and the derivatives by each."""
+
+
+@pytest.mark.parametrize("return_sign", [False, True])
+@pytest.mark.parametrize(("a", "b", "by_a", "by_b"), EDGES)
+def test_derivatives_of_weighted_sums_at_the_edges(
+    a: list[float], b: list[float], by_a: list[float], by_b: list[float], return_sign: bool
+) -> None:
+    x, weights = arrays([a, b], requires_grad=True)
+
+    found = special.logsumexp(x, b=weights, return_sign=return_sign)  # type: ignore[call-overload]  # a bool
+    (found[0] if return_sign else found).backward()
+
+    np.testing.assert_allclose(x.grad.numpy(), by_a, rtol=1e-14)
+    np.testing.assert_allclose(weights.grad.numpy(), by_b, rtol=1e-14)
+
+
+def test_the_logarithm_of_no_exponentials(quick_device: str) -> None:
+    (nothing,) = arrays([[]])
+
+    assert special.logsumexp(nothing).item() == -INF
+    size, sign = special.logsumexp(nothing, return_sign=True)
+    assert (size.item(), sign.item()) == (-INF, 0.0)
+    assert special.logsumexp(npg.zeros((2, 0)), axis=1).tolist() == [-INF, -INF]
+
+
+def test_weights_may_have_more_axes_than_exponents() -> None:
+    x, weights = np.asarray([1.0, 2.0]), np.asarray([[1.0, 2.0], [0.5, 3.0]])
+
+    for axis in (None, 1, -2):
+        found = special.logsumexp(npg.array(x), axis=axis, b=npg.array(weights))
+        expected = reference.logsumexp(x, axis=axis, b=weights)
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])

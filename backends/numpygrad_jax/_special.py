@@ -55,10 +55,12 @@ def betaln(a: Raw, b: Raw) -> Raw:
     """
     p, q = jnp.minimum(a, b), jnp.maximum(a, b)
     large = (p > 0) & (q >= STIRLING_FROM)
+    endless = large & jnp.isinf(q)
     plain = library.gammaln(a) + library.gammaln(b) - library.gammaln(a + b)
-    p, q = jnp.where(large, p, 1.0), jnp.where(large, q, STIRLING_FROM)
+    p, q = jnp.where(large, p, 1.0), jnp.where(large & ~endless, q, STIRLING_FROM)
     drop = _stirling(q) - _stirling(p + q) + (p - (q - 0.5) * jnp.log1p(p / q) - p * jnp.log(p + q))
-    return jnp.where(large, library.gammaln(p) + drop, plain)
+    found = jnp.where(large, library.gammaln(p) + drop, plain)
+    return jnp.where(endless, -jnp.inf, found)
 
 
 def beta(a: Raw, b: Raw) -> Raw:

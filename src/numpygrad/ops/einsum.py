@@ -102,6 +102,11 @@ def _parsed(subscripts: str, dimensions: Sequence[int]) -> tuple[list[Labels], L
         once = sorted(letter for letter, count in counts.items() if count == 1)
         output = (*range(-spread, 0), *once)
     unknown = [label for label in output if not any(label in t for t in labels)]
+    if arrow and spread and "..." not in right:
+        raise ValueError(
+            f"einsum({subscripts!r}): an ellipsis stands for {spread} of the axes, and the result "
+            "has none; write ... on the right too, or sum over the axes"
+        )
     if unknown or len(set(output)) < len(output):
         raise ValueError(
             f"einsum({subscripts!r}): the result has letters of the operands, each once"
@@ -129,7 +134,14 @@ def _lengths(subscripts: str, terms: Sequence[Labels], arrays: Sequence[Array]) 
     """The length of the axes with each label; 1 broadcasts."""
     lengths: dict[Label, int] = {}
     for x, term in zip(arrays, terms, strict=True):
+        own: dict[Label, int] = {}
         for label, length in zip(term, x.shape, strict=True):
+            if own.setdefault(label, length) != length:
+                raise ShapeError(
+                    f"einsum({subscripts!r}): {label!r} names axes of lengths {own[label]} and "
+                    f"{length} of one operand, whose diagonal there is none of; its shape is "
+                    f"{x.shape}"
+                )
             known = lengths.setdefault(label, length)
             if known != length and 1 not in (known, length):
                 where = repr(label) if isinstance(label, str) else "an axis of ..."

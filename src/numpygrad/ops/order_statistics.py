@@ -11,13 +11,16 @@ import numpy as np
 from numpygrad._array import Array
 from numpygrad._dispatch import as_array, promoted
 from numpygrad._dtypes import DEFAULT_FLOAT
+from numpygrad._kernels import holds
 from numpygrad.errors import DTypeError, ShapeError
+from numpygrad.ops.creation import zeros
 from numpygrad.ops.data_types import astype
 from numpygrad.ops.elementwise import isnan, maximum
 from numpygrad.ops.manipulation import broadcast_to, normalized_axes, permute_dims, reshape, stack
 from numpygrad.ops.searching import where
 from numpygrad.ops.sorting import sort
 from numpygrad.ops.statistical import mean, sum
+from numpygrad.ops.utility import all
 from numpygrad.typing import Axis
 
 Fractions: TypeAlias = "float | Sequence[float] | np.ndarray[Any, Any]"
@@ -35,6 +38,9 @@ def average(
     ------
     ShapeError
         If the weights have another shape.
+    ZeroDivisionError
+        If weights sum to 0. In `compile` and `vmap` sums are not known: there the result is not
+        finite.
     """
     x = as_array("average", x)
     if weights is None:
@@ -49,13 +55,24 @@ def average(
             )
         w = reshape(w, tuple(n if a == axes[0] else 1 for a, n in enumerate(x.shape)))
         w = broadcast_to(w, x.shape)
-    return sum(x * w, axis=axis, keepdims=keepdims) / sum(w, axis=axis, keepdims=keepdims)
+    whole = sum(w, axis=axis, keepdims=keepdims)
+    if not holds(all(whole.detach() != 0), unknown=True):
+        raise ZeroDivisionError(
+            "average(): the weights sum to 0 along the axis, and nothing can be divided by that; "
+            "use sum(x * weights) if no mean is meant"
+        )
+    return sum(x * w, axis=axis, keepdims=keepdims) / whole
 
 
 def median(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The element in the middle over `axis`, or the mean of the two there; NaN if any is NaN.
 
     The gradient goes to the elements that were selected, of equal ones to the first in order.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements, where NumPy warns and gives NaN.
 
     Examples
     --------
@@ -139,6 +156,8 @@ def quantile(x: Array, q: Fractions, axis: Axis = None, *, keepdims: bool = Fals
     ]
     if not fractions.ndim:
         return found[0]
+    if not found:
+        return zeros((*fractions.shape, *shape), dtype=x.dtype, device=x.device)
     return reshape(stack(found), (*fractions.shape, *shape))
 
 

@@ -66,6 +66,12 @@ def softplus(x: Array, /) -> Array:
     return apply_unary(softplus, x)
 
 
+def _erf_slope(xp: Any, x: Any) -> Any:
+    if isinstance(x, Array):  # differentiated again it would be inf * 0 at infinity, not 0
+        x = xp.clip(x, -30.0, 30.0)
+    return (2.0 / math.sqrt(math.pi)) * xp.exp(-x * x)
+
+
 def _softmax_of(xp: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
     """`exp(x - logsumexp(x))`; uniform where all are -inf."""
     total = unreduce(xp, y, x.shape, axis, keepdims)
@@ -81,7 +87,7 @@ def _softmax_pull(xp: Any, g: Any, y: Any, axis: Any) -> Any:
     return y * (g - xp.sum(g * y, axis=axis, keepdims=True))
 
 
-elementwise(erf, lambda xp, x: (2.0 / math.sqrt(math.pi)) * xp.exp(-x * x), dtype="float")
+elementwise(erf, _erf_slope, dtype="float")
 nonlinear(
     logsumexp,
     lambda xp, g, x, y, axis, keepdims: (

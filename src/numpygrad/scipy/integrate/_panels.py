@@ -99,7 +99,11 @@ class Panels:
     def size(self) -> float:
         """The norm of the whole integral."""
         assert self.values is not None  # noqa: S101 (they are evaluated first)
-        return float(self._size(np.sum(self.values, axis=0)[None])[0])
+        return self.sized(np.sum(self.values, axis=0))
+
+    def sized(self, x: Values) -> float:
+        """The norm of an integral."""
+        return float(self._size(x[None])[0])
 
     def _size(self, x: Values) -> Values:
         """The norms of what stands along the first axis."""
@@ -122,8 +126,15 @@ class Panels:
     ) -> tuple[Values, Values]:
         """Integrals over intervals, and the estimates of their errors."""
         x, weights = self.rule(change, chosen)
-        y = evaluate(x)
-        outer = (1,) * (y.ndim - x.ndim)
+        integrals, errors, _ = self.estimated(evaluate(x), weights)
+        return integrals, errors
+
+    def estimated(self, y: Values, weights: Values) -> tuple[Values, Values, float]:
+        """Integrals over intervals, their errors, and the sum of the sizes of all terms.
+
+        `y` are the values at the points of `rule`, `weights` the weights of these.
+        """
+        outer = (1,) * (y.ndim - weights.ndim)
         products = np.sum(y * weights.reshape(*weights.shape, *outer), axis=2)
         integrals = np.sum(products, axis=1)
         share = (WEIGHTS / 2).reshape(1, -1, *outer)
@@ -136,7 +147,8 @@ class Panels:
         errors = np.where(
             spread > 0, spread * np.minimum(1.0, (200.0 * errors / safe) ** 1.5), errors
         )
-        return integrals, np.maximum(errors, 50.0 * self.precision * total)
+        errors = np.maximum(errors, 50.0 * self.precision * total)
+        return integrals, errors, float(np.sum(total))
 
     def halved(self, worst: Values) -> Values:
         """Halve those of the given numbers; the numbers of their halves."""
@@ -168,14 +180,53 @@ def refined(
         total = panels.error
         if total <= allowed:
             return True
-        order = np.argsort(-panels.errors)
-        left = total - np.cumsum(panels.errors[order])
-        count = min(1 + int(np.argmax(left <= allowed / 2)), limit - panels.count)
-        if count <= 0:
+        worst = _worst(panels.errors, allowed)[: limit - panels.count]
+        if not worst.size:
             return False
-        worst = order[:count]
         chosen = panels.halved(worst)
         values, errors = panels.evaluated(change, evaluate, chosen)
         panels.values = np.concatenate([panels.values, values[len(worst) :]])
         panels.errors = np.concatenate([panels.errors, errors[len(worst) :]])
         panels.values[worst], panels.errors[worst] = values[: len(worst)], errors[: len(worst)]
+
+
+def settled(
+    panels: Panels,
+    change: Change,
+    slopes: Callable[[Values], list[Values]],
+    epsabs: float,
+    epsrel: float,
+    limit: int,
+) -> float | None:
+    """Halve intervals until the integrals of derivatives are as exact as that of the value is.
+
+    `slopes` gives, at points, the derivatives along some directions: each has to converge.
+    What does not suffices to refuse: then the error that was found, otherwise `None`.
+    """
+    relative = max(epsrel, 50.0 * panels.precision)
+    while True:
+        x, weights = panels.rule(change)
+        worst: set[int] = set()
+        found = 0.0
+        for y in slopes(x):
+            integrals, errors, size = panels.estimated(y, weights)
+            total = float(np.sum(errors))
+            whole = panels.sized(np.sum(integrals, axis=0))
+            # A derivative may be 0 by symmetry: its rounding errors are no doubt.
+            allowed = max(epsabs, relative * whole, 100.0 * panels.precision * size)
+            if total > allowed:
+                found = max(found, total)
+                worst.update(_worst(errors, allowed).tolist())
+        if not worst:
+            return None
+        if panels.count + len(worst) > limit:
+            return found
+        panels.halved(np.asarray(sorted(worst)))
+
+
+def _worst(errors: Values, allowed: float) -> Values:
+    """The intervals to be halved, for the errors of the others to be half of what is allowed."""
+    order = np.argsort(-errors)
+    left = np.sum(errors) - np.cumsum(errors[order])
+    chosen: Values = order[: 1 + int(np.argmax(left <= allowed / 2))]
+    return chosen

@@ -1,7 +1,8 @@
 """Integrals of functions: adaptive and fixed Gaussian quadrature.
 
 The points are sought with nothing recorded; then the function is evaluated at all of them once
-more, recorded. They are constants, so derivatives of the integrand are integrated by the same rule.
+more, recorded. They are constants, so derivatives of the integrand are integrated by the same rule;
+its error for the first ones is estimated too, and the intervals are halved until it is small.
 A limit gets its own derivative, by Leibniz: the integral is continued from where the limit is to
 the limit itself, an interval of length 0, by Gauss's rule with ten points, which is exact for the
 first nineteen derivatives of the integrand there.
@@ -31,6 +32,7 @@ from numpygrad.ops.manipulation import reshape
 from numpygrad.ops.statistical import sum  # noqa: A004 (the standard's name)
 from numpygrad.ops.utility import all  # noqa: A004 (the standard's name)
 from numpygrad.scipy._floats import constant
+from numpygrad.scipy.integrate._derivatives import recorded
 from numpygrad.scipy.integrate._panels import Change, Panels, refined
 
 Integrand = Callable[..., Any]
@@ -54,6 +56,11 @@ def quad(
     closes over, in both modes; with respect to a limit, to the twentieth order. The estimate has no
     derivative.
 
+    First derivatives have the accuracy that is asked of the integral, or are refused; further ones
+    have the same points, and no control of their own. Of a jump that moves with a tracked array, as
+    in `where(x > c, x, 0)`, the derivative is *not* seen by any rule: integrate from `c`, as a
+    limit.
+
     Parameters
     ----------
     func
@@ -62,8 +69,8 @@ def quad(
     a, b
         The limits, real numbers; they may be infinite.
     epsabs, epsrel
-        The error is to be less than either `epsabs` or `epsrel` times the integral. Less than 50
-        times the precision is not asked for.
+        The error is to be less than either `epsabs` or `epsrel` times the integral; that of a
+        derivative likewise. Less than 50 times the precision is not asked for.
     limit
         The most intervals. If they do not suffice there is a `RuntimeWarning`, as from SciPy.
     points
@@ -74,7 +81,8 @@ def quad(
     ConvergenceError
         If `func` is not finite at a point.
     DerivativeError
-        If `func` is not finite at a tracked limit.
+        If `func` is not finite at a tracked limit; if a derivative of the integral by something
+        else that is tracked needs more than `limit` intervals, or is infinite at a point.
     CaptureError
         In `compile` and `vmap`, as the points depend on values; `fixed_quad` works there.
     ShapeError
@@ -246,8 +254,8 @@ def _integral(
             RuntimeWarning,
             stacklevel=3,
         )
-    x, weights = panels.rule(change)
-    values = function(constant(x.reshape(-1), low))
+    values = recorded(name, function, low, panels, change, (epsabs, epsrel, limit), converged)
+    _, weights = panels.rule(change)
     shape = (-1, *(1,) * (values.ndim - 1))
     total = sum(reshape(constant(weights.reshape(-1), low), shape) * values, axis=0)
     for end, sign in ((high, 1.0), (low, -1.0)):

@@ -96,21 +96,28 @@ def _j1_over_x(xp: Any, x: Any) -> Any:
 
 
 def _y1_slope(xp: Any, x: Any, y: Any) -> Any:
-    """`y0(x) - y1(x) / x`; at 0 the difference of two infinities is inf."""
+    """`y0(x) - y1(x) / x`; at 0, where two infinities differ, the pole itself."""
     here = x == 0
     slope = xp.scipy.special.y0(xp.where(here, 1.0, x)) - y / xp.where(here, 1.0, x)
-    return xp.where(here, math.inf, slope)
+    return xp.where(here, xp.where(here, x + 0.0, 1.0) ** -2.0, slope)
 
 
 def _i1_slope(xp: Any, x: Any) -> Any:
-    """`i0(x) - i1(x) / x`, whose two terms may overflow; near 0 by the series of the second."""
+    """`i0(x) - i1(x) / x`, whose two terms may overflow; near 0 by the series of the second.
+
+    At infinity it is infinite as the exponential function, with all its derivatives.
+    """
+    endless = xp.isinf(x)
+    end = xp.abs(xp.where(endless, x, 0.0))
+    x = xp.where(endless, 1.0, x)
     special = xp.scipy.special
     near = xp.abs(x) < 1.0
     small = xp.where(near, x, 0.0)
     away = xp.where(near, 1.0, x)
     scaled = special.i0e(away) - special.i1e(away) / away
     by_series = special.i0(small) - horner(_I1_OVER_X, small * small)
-    return xp.where(near, by_series, xp.exp(xp.abs(away)) * scaled)
+    slope = xp.where(near, by_series, xp.exp(xp.abs(away)) * scaled)
+    return xp.where(endless, xp.exp(end), slope)
 
 
 def _difference(xp: Any, x: Any) -> Any:

@@ -79,22 +79,35 @@ def _erfcx_slope(xp: Any, x: Any, y: Any) -> Any:
     return xp.where(far, -square * horner(_ASYMPTOTIC, square), plain)
 
 
+def _bounded(xp: Any, x: Any) -> Any:
+    """`x` where `exp(-0.5 * x**2)` is not 0: derivatives at infinity are then 0, not NaN."""
+    return xp.clip(x, -40.0, 40.0)
+
+
+def _normal_density(xp: Any, x: Any) -> Any:
+    x = _bounded(xp, x)
+    return _NORMAL * xp.exp(-0.5 * x * x)
+
+
+def _erfc_slope(xp: Any, x: Any) -> Any:
+    x = _bounded(xp, x)
+    return (-2.0 / math.sqrt(math.pi)) * xp.exp(-x * x)
+
+
 def _log_ndtr_slope(xp: Any, x: Any) -> Any:
     """Density over distribution function: in the lower tail both are 0, but not their ratio."""
     upper = x > 9.0  # where the latter is 1, and `erfcx` comes to overflow
-    scaled = xp.scipy.special.erfcx(xp.where(upper, 0.0, x) * -math.sqrt(0.5))
-    return xp.where(upper, _NORMAL * xp.exp(-0.5 * x * x), math.sqrt(2.0 / math.pi) / scaled)
+    lower = x < -1e8  # where two terms of the asymptotic series suffice, and squares overflow
+    scaled = xp.scipy.special.erfcx(xp.where(upper | lower, 0.0, x) * -math.sqrt(0.5))
+    slope = xp.where(upper, _normal_density(xp, x), math.sqrt(2.0 / math.pi) / scaled)
+    far = xp.where(lower, x, -1.0)
+    return xp.where(lower, -far - 1.0 / far, slope)
 
 
 _ANY = Domain(-3.0, 3.0)
 """Any real number; at infinity the derivative may be infinite."""
 
-elementwise(
-    erfc,
-    lambda xp, x: (-2.0 / math.sqrt(math.pi)) * xp.exp(-x * x),
-    dtype="float",
-    kinds=REAL_KINDS,
-)
+elementwise(erfc, _erfc_slope, dtype="float", kinds=REAL_KINDS)
 elementwise(erfcx, _erfcx_slope, dtype="float", domain=_ANY, kinds=REAL_KINDS)
 elementwise(
     erfinv,
@@ -110,7 +123,7 @@ elementwise(
     domain=Domain(0.1, 1.9),
     kinds=REAL_KINDS,
 )
-elementwise(ndtr, lambda xp, x: _NORMAL * xp.exp(-0.5 * x * x), dtype="float", kinds=REAL_KINDS)
+elementwise(ndtr, _normal_density, dtype="float", kinds=REAL_KINDS)
 elementwise(log_ndtr, _log_ndtr_slope, dtype="float", domain=_ANY, kinds=REAL_KINDS)
 elementwise(
     ndtri,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import Literal, overload
 
+import numpy as np
+
 from numpygrad._array import Array, Operand
 from numpygrad._dispatch import promoted
 from numpygrad.ops import special
 from numpygrad.ops.data_types import finfo
 from numpygrad.ops.elementwise import abs as absolute
-from numpygrad.ops.elementwise import exp, isfinite, log, minimum, sign
-from numpygrad.ops.manipulation import squeeze
+from numpygrad.ops.elementwise import exp, isfinite, isinf, isnan, log, minimum, sign
+from numpygrad.ops.manipulation import normalized_axes, squeeze
 from numpygrad.ops.searching import where
 from numpygrad.ops.statistical import max as maximum
 from numpygrad.ops.statistical import sum as total
@@ -45,7 +47,10 @@ def logsumexp(
     """`log(sum(b * exp(a)))` over `axis`, real, without overflow; all of `b` is 1 by default.
 
     With `return_sign` the logarithm of the absolute value, and the sign of the sum; without, NaN
-    where the sum is negative.
+    where the sum is negative. Of nothing it is -inf.
+
+    A weight of 0 silences its term, be that NaN: the derivative by such a weight is taken as 0.
+    Where the largest of `a` are infinite, they share the derivative equally.
 
     Examples
     --------
@@ -53,25 +58,44 @@ def logsumexp(
     >>> npg.scipy.special.logsumexp(npg.array([1000.0, 1000.0]), b=npg.array([3.0, -1.0]))
     Array(1000.69314718)
     """
-    if b is None and not return_sign:
-        return special.logsumexp(a, axis=axis, keepdims=keepdims)
     a, weights = promoted("logsumexp", a, 1.0 if b is None else b)
-    nothing = weights == 0
-    top = maximum(where(nothing, -math.inf, a + 0.0 * weights), axis=axis, keepdims=True).detach()
-    top = where(isfinite(top), top, 0.0)
-    # What a weight of 0 silences must not overflow: 0 * inf is NaN.
-    limit = math.log(finfo(a.dtype).max) - 1.0
-    shifted = a - top
-    shifted = where(nothing, minimum(shifted, limit), shifted)
-    found = total(weights * exp(shifted), axis=axis, keepdims=True)
-    sizes = absolute(found) if return_sign else found
-    empty = found == 0
-    y = where(empty, -math.inf, log(where(empty, 1.0, sizes)) + top)
-    signs = sign(found)
+    shape = np.broadcast_shapes(a.shape, weights.shape)
+    axes = normalized_axes("logsumexp", axis, len(shape))
+    is_empty = not math.prod(shape[i] for i in axes)
+    if b is None and not return_sign and not is_empty:
+        return special.logsumexp(a, axis=axes, keepdims=keepdims)
+    if is_empty:
+        y = signs = total(weights * exp(a), axis=axes, keepdims=True)
+        y = y - math.inf
+    else:
+        y, signs = _weighted(a, weights, axes, of_size=return_sign)
     if not keepdims:
-        axes = tuple(range(y.ndim)) if axis is None else axis
         y, signs = squeeze(y, axes), squeeze(signs, axes)
     return (y, signs) if return_sign else y
+
+
+def _weighted(
+    a: Array, weights: Array, axes: tuple[int, ...], *, of_size: bool
+) -> tuple[Array, Array]:
+    """The logarithm of the sum, or of its size, and the sign of the sum, with the axes kept."""
+    silent = weights == 0
+    heard = where(silent, -math.inf, a)
+    largest = maximum(heard, axis=axes, keepdims=True).detach()
+    infinite = isinf(largest)
+    top = where(isfinite(largest), largest, 0.0)
+    # What is silent has a derivative by its weight that may overflow: exp(a) is made of two
+    # factors, so that neither does and 0 times them is 0.
+    half = math.log(finfo(a.dtype).max) - 1.0
+    growth = exp(minimum(0.5 * where(silent & ~isnan(a), a - top, -math.inf), half))
+    terms = weights * exp(heard - top) + where(silent, weights, 0.0) * growth * growth
+    found = total(terms, axis=axes, keepdims=True)
+    sizes = where(found < 0, -found, found) if of_size else found
+    plain = log(where(infinite, 1.0, sizes)) + top
+    # Between infinities, differences are NaN: the derivative is that of the sum of sizes.
+    loud = where(infinite, heard, 0.0) + log(where(silent, 1.0, absolute(weights)))
+    limit = special.logsumexp(loud, axis=axes, keepdims=True)
+    is_number = (sizes >= 0).detach()
+    return where(infinite, where(is_number, limit, math.nan), plain), sign(found)
 
 
 def softmax(x: Array, axis: Axis = None) -> Array:

@@ -125,6 +125,9 @@ Source: NIST Digital Library of Mathematical Functions, 5.11.2.
 """
 
 
+_EULER = 0.57721566490153286
+
+
 def _trigamma(xp: Any, x: Any) -> Any:
     """`zeta(2, x)`; by reflection below 0, where some backends' zeta does not go.
 
@@ -142,9 +145,13 @@ def _digamma_difference(xp: Any, a: Any, b: Any) -> Any:
 
     Where `b` is smaller than `a` the two cancel: 1e8 and 1 would leave 7 digits of 16. There the
     terms of the recurrence up to 12, and of the asymptotic series from there, are subtracted one by
-    one.
+    one. At the pole, `-1 / a` is what has the derivatives by `a`; at infinity it is `-b / a`.
     """
     digamma = xp.scipy.special.digamma
+    pole, end = a == 0, (a == math.inf) & (xp.abs(b) < math.inf)
+    at_pole = -1.0 / xp.where(pole, a + 0.0, 1.0) - digamma(xp.where(pole, b, 1.0))
+    at_end = -xp.where(end, b, 0.0) / xp.where(end, a, 1.0)
+    a = xp.where(pole | end, 1.0, a)
     close = (a > 0) & (b > 0) & (b < a) & (a < math.inf)
     plain = digamma(a) - digamma(a + b)
     u = xp.where(close, a, 1.0)
@@ -161,7 +168,15 @@ def _digamma_difference(xp: Any, a: Any, b: Any) -> Any:
         series = series + coefficient * share
         share, power = p * share + power, power * q
     series = series * (b * p) * ((u + v) * q)
-    return xp.where(close, total - xp.log1p(b / u) - b / u / (2.0 * v) - series, plain)
+    found = xp.where(close, total - xp.log1p(b / u) - b / u / (2.0 * v) - series, plain)
+    return xp.where(pole, at_pole - _EULER, xp.where(end, at_end, found))
+
+
+def _beta_slope(xp: Any, a: Any, b: Any, y: Any) -> Any:
+    """The derivative of `beta` by `a`; 0 at infinity, where it is 0 times infinity."""
+    end = (xp.isinf(a) | xp.isinf(b)) & (a > 0) & (b > 0)
+    a, b = xp.where(end, 1.0, a), xp.where(end, 1.0, b)
+    return xp.where(end, 0.0, y * _digamma_difference(xp, a, b))
 
 
 elementwise(
@@ -188,8 +203,8 @@ elementwise(
 elementwise(digamma, _trigamma, dtype="float", domain=POSITIVE, kinds=REAL_KINDS)
 elementwise(
     beta,
-    lambda xp, a, b, y: y * _digamma_difference(xp, a, b),
-    lambda xp, a, b, y: y * _digamma_difference(xp, b, a),
+    lambda xp, a, b, y: _beta_slope(xp, a, b, y),
+    lambda xp, a, b, y: _beta_slope(xp, b, a, y),
     dtype="float",
     domain=POSITIVE,
     kinds=REAL_KINDS,

@@ -68,7 +68,8 @@ def _gamma_density(xp: Any, a: Any, x: Any) -> Any:
     power = xp.minimum(x, 1e3 * xp.ones_like(x)) ** (small_a - 1.0)
     plain = power * xp.exp(-x - xp.scipy.special.gammaln(small_a))
     a = xp.where(large, a, STIRLING_FROM)
-    exponent = a * log1p_less(xp, (x - a) / a, x / a) - stirling(a)
+    bounded = xp.minimum(x, 1e4 * a)  # likewise
+    exponent = a * log1p_less(xp, (bounded - a) / a, bounded / a) - stirling(a)
     root = xp.sqrt(a * (0.5 / math.pi))
     return xp.where(large, root * xp.exp(exponent) / xp.where(x == 0, 1.0, x), plain)
 
