@@ -126,3 +126,18 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(error, match=message):
             call()
+
+
+def test_widths_of_a_gaussian_may_come_as_an_array(quick_device: str) -> None:
+    image = npg.reshape(npg.arange(12.0, device=quick_device), (3, 4)) ** 2
+    widths = npg.array([1.3, 0.7], device=quick_device, requires_grad=True)
+    blurred = ndimage.gaussian_filter(image, widths)
+    np.testing.assert_allclose(
+        blurred.numpy(), scipy.ndimage.gaussian_filter(image.numpy(), [1.3, 0.7]), rtol=1e-12
+    )
+    blurred[1, 1].backward()
+    assert npg.all(widths.grad != 0.0)
+    with pytest.raises(ShapeError, match="sigma is a number"):
+        ndimage.gaussian_filter1d(image, npg.ones(9, device=quick_device), radius=4)
+    with pytest.raises(ValueError, match="3 values for 2 axes"):
+        ndimage.gaussian_filter(image, np.ones(3))

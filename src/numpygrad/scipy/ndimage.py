@@ -207,11 +207,13 @@ def gaussian_filter1d(
     """
     if order < 0:
         raise ValueError(f"gaussian_filter1d(): order is 0 or more, not {order}")
+    x, width = _floats("gaussian_filter1d", input, sigma)
+    if width.shape:
+        raise ShapeError(f"gaussian_filter1d(): sigma is a number, not of shape {width.shape}")
     if radius is None:
         radius = int(truncate * _number(sigma) + 0.5)
     elif radius < 0 or operator.index(radius) != radius:
         raise ValueError(f"gaussian_filter1d(): radius is an integer of 0 or more, not {radius!r}")
-    x, width = _floats("gaussian_filter1d", input, sigma)
     return correlate1d(x, gaussian(width, order, radius), axis, mode, cval)
 
 
@@ -336,7 +338,7 @@ def _turned(weights: Array) -> Array:
 
 def _each(name: str, option: Any, count: int) -> list[Any]:
     """An option for each axis."""
-    if isinstance(option, (list, tuple)):
+    if isinstance(option, (list, tuple)) or len(getattr(option, "shape", ())) == 1:
         if len(option) != count:
             raise ValueError(f"{name}(): {len(option)} values for {count} axes: {option!r}")
         return list(option)
