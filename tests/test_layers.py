@@ -17,7 +17,8 @@ LAYERS = {
     0: {"_foreign_names", "_progress", "errors", "typing"},
     1: {
         *("_backend", "_dtypes", "_kernels", "_linalg_kernels", "_modes", "_node", "_op"),
-        *("_diagram", "_lazy", "_matrix_kernels", "_special_values", "_storage", "_tree"),
+        *("_diagram", "_lazy", "_matrix_kernels", "_series", "_special_values", "_storage"),
+        "_tree",
     },
     2: {"_array"},
     3: {"_dispatch"},
@@ -39,7 +40,8 @@ EXCEPTIONS = {("_array", "")}
 """An array's operators are its namespace's functions, as `__array_namespace__` implies."""
 
 PUBLIC_FACE = {
-    *("_backend", "_dtypes", "_kernels", "_lazy", "_matrix_kernels", "_special_values", "errors")
+    *("_backend", "_dtypes", "_kernels", "_lazy", "_matrix_kernels", "_series"),
+    *("_special_values", "errors"),
 }
 """What a backend may import of numpygrad."""
 

@@ -16,7 +16,7 @@ _all_finite: Callable[[Raw], Raw] = jax.jit(lambda x: jnp.isfinite(x).all())
 _column_finite: Callable[[Raw], Raw] = jax.jit(lambda x: jnp.isfinite(x[..., :1]).all())
 
 
-def _require_finite(out: Raw, message: str, *operands: Raw) -> Raw:
+def require_finite(out: Raw, message: str, *operands: Raw) -> Raw:
     """`out`; `LinAlgError` if it is not finite though the operands are, unless they are traced.
 
     Where a method fails, all of JAX's result is NaN, or a row of it, as a pivot is 0: so a look at
@@ -32,25 +32,25 @@ def _require_finite(out: Raw, message: str, *operands: Raw) -> Raw:
 def cholesky(x: Raw, *, upper: bool = False) -> Raw:
     """Of the lower triangle, where JAX takes the mean of both."""
     factor = jnp.linalg.cholesky(x, upper=upper, symmetrize_input=False)
-    return _require_finite(factor, "Matrix is not positive definite", x)
+    return require_finite(factor, "Matrix is not positive definite", x)
 
 
 def eigh(x: Raw) -> Any:
     """Of the lower triangle, where JAX takes the mean of both."""
     result = jnp.linalg.eigh(x, UPLO="L", symmetrize_input=False)
-    _require_finite(result.eigenvalues, "Eigenvalues did not converge", x)
+    require_finite(result.eigenvalues, "Eigenvalues did not converge", x)
     return result
 
 
 def eigvalsh(x: Raw) -> Raw:
     """As `eigh`."""
     values = jnp.linalg.eigvalsh(x, UPLO="L", symmetrize_input=False)
-    return _require_finite(values, "Eigenvalues did not converge", x)
+    return require_finite(values, "Eigenvalues did not converge", x)
 
 
 def inv(x: Raw) -> Raw:
     """With an error for singular matrices."""
-    return _require_finite(jnp.linalg.inv(x), "Singular matrix", x)
+    return require_finite(jnp.linalg.inv(x), "Singular matrix", x)
 
 
 def solve(x1: Raw, x2: Raw) -> Raw:
@@ -58,7 +58,7 @@ def solve(x1: Raw, x2: Raw) -> Raw:
     stack = jnp.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
     x1 = jnp.broadcast_to(x1, (*stack, *x1.shape[-2:]))
     x2 = jnp.broadcast_to(x2, (*stack, *x2.shape[-2:]))
-    return _require_finite(jnp.linalg.solve(x1, x2), "Singular matrix", x1, x2)
+    return require_finite(jnp.linalg.solve(x1, x2), "Singular matrix", x1, x2)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from numpygrad import _matrix_kernels
 from numpygrad._backend import Namespace
-from numpygrad_jax._linalg import _require_finite
+from numpygrad_jax._linalg import require_finite
 
 Raw = Any
 
@@ -44,18 +44,18 @@ def _banded(ab: Raw, b: Raw, *, lower: int, upper: int) -> Raw:
 def solve_triangular(a: Raw, b: Raw, *, lower: bool, unit_diagonal: bool) -> Raw:
     """With an error for singular matrices, and stacks broadcast."""
     out = _triangular(a, b, lower=lower, unit_diagonal=unit_diagonal)
-    return _require_finite(out, "Singular matrix", a, b)
+    return require_finite(out, "Singular matrix", a, b)
 
 
 def banded_solution(ab: Raw, b: Raw, *, lower: int, upper: int) -> Raw:
     """With an error for singular matrices, and stacks broadcast."""
     out = _banded(ab, b, lower=lower, upper=upper)
-    return _require_finite(out, "Singular matrix", ab, b)
+    return require_finite(out, "Singular matrix", ab, b)
 
 
 def solve_sylvester(a: Raw, b: Raw, q: Raw) -> Raw:
     """With an error where there is no solution."""
-    return _require_finite(_sylvester(a, b, q), "Singular equation", a, b, q)
+    return require_finite(_sylvester(a, b, q), "Singular equation", a, b, q)
 
 
 _sylvester: Callable[[Raw, Raw, Raw], Raw] = jax.jit(

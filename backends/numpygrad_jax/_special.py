@@ -13,20 +13,10 @@ from jax import jit
 
 from numpygrad import _kernels
 from numpygrad._backend import Namespace
+from numpygrad._series import STIRLING_FROM, stirling
 from numpygrad_jax import _bessel
 
 Raw = Any
-
-STIRLING_FROM = 16.0
-
-
-def _stirling(x: Raw) -> Raw:
-    """`gammaln(x) - (x - 0.5) * log(x) + x - log(2 * pi) / 2`, for large `x`."""
-    square = 1.0 / (x * x)
-    total = -691 / 360360 * square + 1 / 1188
-    for coefficient in (-1 / 1680, 1 / 1260, -1 / 360, 1 / 12):
-        total = total * square + coefficient
-    return total / x
 
 
 def _sign_of_gamma(x: Raw) -> Raw:
@@ -41,7 +31,7 @@ def gamma(x: Raw) -> Raw:
     large = x >= STIRLING_FROM
     safe = jnp.where(large, x, STIRLING_FROM)
     root = jnp.power(safe, 0.5 * safe - 0.25)  # its square overflows before the function does
-    found = root * jnp.exp(-safe) * root * (math.sqrt(2.0 * math.pi) * jnp.exp(_stirling(safe)))
+    found = root * jnp.exp(-safe) * root * (math.sqrt(2.0 * math.pi) * jnp.exp(stirling(safe)))
     found = jnp.where(x > 172.0, jnp.inf, found)
     safe = jnp.where(large, 1.0, x)
     return jnp.where(large, found, _sign_of_gamma(safe) * jnp.exp(library.gammaln(safe)))
@@ -58,7 +48,7 @@ def betaln(a: Raw, b: Raw) -> Raw:
     endless = large & jnp.isinf(q)
     plain = library.gammaln(a) + library.gammaln(b) - library.gammaln(a + b)
     p, q = jnp.where(large, p, 1.0), jnp.where(large & ~endless, q, STIRLING_FROM)
-    drop = _stirling(q) - _stirling(p + q) + (p - (q - 0.5) * jnp.log1p(p / q) - p * jnp.log(p + q))
+    drop = stirling(q) - stirling(p + q) + (p - (q - 0.5) * jnp.log1p(p / q) - p * jnp.log(p + q))
     found = jnp.where(large, library.gammaln(p) + drop, plain)
     return jnp.where(endless, -jnp.inf, found)
 

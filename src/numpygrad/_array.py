@@ -962,7 +962,7 @@ class Array:
 
     def ravel(self) -> Array:
         """The elements in one dimension; a view where `reshape` gives one."""
-        return numpygrad.reshape(self, (-1,))
+        return numpygrad.ravel(self)
 
     def swapaxes(self, axis1: int, axis2: int) -> Array:
         """Two axes exchanged; a view."""

@@ -360,13 +360,12 @@ def _kernel(op: Op, type_: ArrayType) -> Callable[..., RawArray]:
             f"{op.name}() takes arrays of kind {' or '.join(kinds)}, not {type_.dtype}; "
             "convert with x.astype(...)"
         )
-    path = f"{op.extension}.{op.name}" if op.extension else op.name
     try:
-        kernel: Callable[..., RawArray] = attrgetter(path)(type_.xp)
+        kernel: Callable[..., RawArray] = attrgetter(op.path)(type_.xp)
     except AttributeError as error:
         raise BackendError(
-            f"{path}() has no kernel on backend {type_.backend.name!r} ({error}). Move its arrays "
-            "to one that has, for example with x.to('cpu')"
+            f"{op.path}() has no kernel on backend {type_.backend.name!r} ({error}). Move its "
+            "arrays to one that has, for example with x.to('cpu')"
         ) from error
     type_.kernels[op] = kernel
     return kernel

@@ -181,8 +181,7 @@ def _node_text(node: Node) -> tuple[str, ...]:
         return (outputs._fields[node.params["position"]], aval)
     given = {k: v for k, v in getattr(node, "params", {}).items() if v is not None}
     options = ", ".join(f"{k}={argument_text(v)}" for k, v in given.items() if v is not False)
-    name = f"{op.extension}.{op.name}" if op.extension else op.name
-    return tuple(filter(None, (name, options, "" if op.outputs else aval)))
+    return tuple(filter(None, (op.path, options, "" if op.outputs else aval)))
 
 
 def _constant_text(x: Array) -> tuple[str, ...]:

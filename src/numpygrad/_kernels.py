@@ -7,9 +7,10 @@ itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from numpygrad._series import horner
 from numpygrad.typing import RawArray, Shape
 
 
@@ -227,29 +228,22 @@ _LARGE_Q = (1.0, 2.56852019228982242, 1.87295284992346047, 5.27905102951428412e-
             6.05183413124413191e-2, 2.33520497626869185e-3)  # fmt: skip
 
 
-def _horner(coefficients: Sequence[float], x: RawArray) -> RawArray:
-    total = x * 0.0 + coefficients[0]
-    for c in coefficients[1:]:
-        total = total * x + c
-    return total
-
-
 def _erf_near(xp: Any, x: RawArray) -> RawArray:
     """The error function below 0.5 in size; anything beyond."""
     small = xp.where(xp.abs(x) < 0.5, x, 0.0)
     square = small * small
-    return small * _horner(_SMALL_P, square) / _horner(_SMALL_Q, square)
+    return small * horner(_SMALL_P, square) / horner(_SMALL_Q, square)
 
 
 def _erfcx_middle(middle: RawArray) -> RawArray:
     """`exp(x**2) * erfc(x)` between 0.46875 and 4."""
-    return _horner(_MIDDLE_P, middle) / _horner(_MIDDLE_Q, middle)
+    return horner(_MIDDLE_P, middle) / horner(_MIDDLE_Q, middle)
 
 
 def _erfcx_large(large: RawArray) -> RawArray:
     """`exp(x**2) * erfc(x)` from 4 on."""
     inverse = 1.0 / large / large
-    tail = inverse * _horner(_LARGE_P, inverse) / _horner(_LARGE_Q, inverse)
+    tail = inverse * horner(_LARGE_P, inverse) / horner(_LARGE_Q, inverse)
     return (1.0 / math.sqrt(math.pi) - tail) / large
 
 

@@ -228,6 +228,11 @@ class Op:
         return self._conjugating
 
     @property
+    def path(self) -> str:
+        """Where its kernel is in a backend's namespace, such as `linalg.solve`."""
+        return f"{self.extension}.{self.name}" if self.extension else self.name
+
+    @property
     def with_hooks(self) -> Op:
         """The same op for a node whose cotangent is shown to hooks first."""
         if self.hooked:
@@ -653,4 +658,4 @@ PART = Op("linear", part, (None,), dtype="own")
 
 def _add(op: Op) -> None:
     TABLE[op.function] = op
-    BY_NAME[f"{op.extension}.{op.name}" if "." in op.extension else op.name] = op
+    BY_NAME[op.path if "." in op.extension else op.name] = op

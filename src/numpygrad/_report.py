@@ -27,7 +27,7 @@ from numpygrad._backend import (
 from numpygrad.errors import BackendError
 
 OPTIONAL = {
-    "scipy": ("numpygrad.optimize", "pip install 'numpygrad[optimize]'"),
+    "scipy": ("numpygrad.scipy, numpygrad.optimize", "pip install 'numpygrad[scipy]'"),
     "matplotlib": ("plots of arrays", "pip install 'numpygrad[plot]'"),
     "safetensors": ("numpygrad.io", "pip install 'numpygrad[safetensors]'"),
     "tqdm": ("progress bars", "pip install tqdm"),

@@ -130,7 +130,7 @@ def _is_lacking(op: Op, backend: _backend.Backend) -> bool:
     if not op.extension.startswith("scipy"):
         return False
     try:
-        attrgetter(f"{op.extension}.{op.name}")(backend.xp)
+        attrgetter(op.path)(backend.xp)
     except (AttributeError, BackendError):
         return True
     return False

@@ -108,8 +108,7 @@ def _is_plain(node: Node) -> bool:
     op = node.op
     if op is None or op.is_part:
         return op is None or not op.hooked
-    name = f"{op.extension}.{op.name}" if op.extension else op.name
-    return name in RULES and not (op.hooked or op.is_deferred or op.is_joint)
+    return op.path in RULES and not (op.hooked or op.is_deferred or op.is_joint)
 
 
 def _stacked(x: Array, totals: dict[Node, tuple[Any, bool]], size: int) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 from numpygrad._array import Array
 from numpygrad._dispatch import apply_unary
 from numpygrad._op import NONZERO, POSITIVE, REAL_KINDS, elementwise
-from numpygrad.scipy.special._series import horner
+from numpygrad._series import horner
 
 
 def j0(x: Array, /) -> Array:

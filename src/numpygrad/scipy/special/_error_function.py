@@ -8,7 +8,7 @@ from typing import Any
 from numpygrad._array import Array
 from numpygrad._dispatch import apply_unary
 from numpygrad._op import REAL_KINDS, UNIT, Domain, elementwise
-from numpygrad.scipy.special._series import horner
+from numpygrad._series import horner
 
 
 def erfc(x: Array, /) -> Array:

@@ -8,7 +8,8 @@ from typing import Any
 from numpygrad._array import Array, Operand
 from numpygrad._dispatch import apply, apply_two
 from numpygrad._op import POSITIVE, REAL_KINDS, Domain, elementwise
-from numpygrad.scipy.special._series import STIRLING_FROM, log1p_less, refuse, stirling
+from numpygrad._series import STIRLING_FROM, stirling
+from numpygrad.scipy.special._series import log1p_less, refuse
 
 
 def gammainc(a: Operand, x: Operand, /) -> Array:
