@@ -33,7 +33,8 @@ UNARY = [
 ]
 BINARY = [
     *("add", "atan2", "copysign", "divide", "equal", "greater", "greater_equal"),
-    *("guarded_multiply", "hypot", "less", "less_equal", "maximum", "minimum", "multiply"),
+    *("excess", "guarded_multiply", "hypot", "less", "less_equal", "maximum", "minimum"),
+    "multiply",
     *("not_equal", "pow", "subtract"),
 ]
 LEFT_OUT = ["floor_divide", "logaddexp", "nextafter", "remainder"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from drawn_programs import Builder, itself, programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import numpygrad as npg
 from numpygrad._lazy.program import Aval, Instruction, Program, Runner, Value, interpreter
 from numpygrad_numpy import _kernels
 from numpygrad_numpy._programs import threads as limits
@@ -27,6 +29,7 @@ SMALL = Sizes(
     fused=8,
     row_bytes=10**6,
     tile_bytes=64,
+    row_pays=2,
     tile_least=2,
     chunks=3,
     parallel=0,
@@ -109,11 +112,11 @@ ELEMENTWISE = [
 ]
 OF_TWO = [
     *("add", "atan2", "copysign", "divide", "equal", "floor_divide", "greater"),
-    *("greater_equal", "guarded_multiply", "hypot", "less", "less_equal", "logaddexp"),
+    *("excess", "greater_equal", "guarded_multiply", "hypot", "less", "less_equal", "logaddexp"),
     *("logical_and", "logical_or", "logical_xor", "maximum", "minimum", "multiply"),
     *("nextafter", "not_equal", "pow", "remainder", "subtract"),
 ]
-WITH_SCALARS = {*OF_TWO} - {"floor_divide", "guarded_multiply"}
+WITH_SCALARS = {*OF_TWO} - {"excess", "floor_divide", "guarded_multiply"}
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.3, -2.5, 1e-40, 3e38, 2.0])
 
 
@@ -449,6 +452,47 @@ def test_an_update_may_read_the_array_in_another_order(sizes: Sizes) -> None:
 
 
 @each_size
+@pytest.mark.parametrize("shape", [(101,), (7, 13), (3, 37)])
+def test_bounds_that_are_numbers(sizes: Sizes, shape: tuple[int, ...]) -> None:
+    x = numbers(*shape)
+    builder = Builder(x)
+    (a,) = builder.given
+    low = builder.call("maximum", builder.call("exp", a), 1.5)
+    high = builder.call("minimum", 0.25, a)
+    check(builder.program(builder.call("add", low, high), low), [x], sizes)
+
+
+@each_size
+def test_rows_are_copied_into_order_once(sizes: Sizes) -> None:
+    x = numbers(4, 6, 8)
+    builder = Builder(x)
+    (a,) = builder.given
+    product = builder.call("matmul", a, builder.call("permute_dims", a, (0, 2, 1)))
+    turned = builder.call("permute_dims", product, (1, 0, 2))
+    whole, rows = (builder.call("reshape", turned, shape) for shape in ((6, 24), (144,)))
+    kept = builder.call("reshape", builder.call("permute_dims", turned, (1, 0, 2)), (24, 6))
+    outputs = builder.call("exp", whole), builder.call("sum", rows), rows, kept
+    run: Any = check(builder.program(*outputs), [x], sizes, rtol=1e-5)
+    if sizes.out_pays < 144:
+        assert run.source.count("[...] = ") == 1
+
+
+@each_size
+@pytest.mark.parametrize("infinite", [False, True])
+def test_softmax_of_rows_with_infinite_maxima(sizes: Sizes, infinite: bool) -> None:
+    x = numbers(12, 16, dtype="f8")
+    if infinite:
+        x[3], x[7, 2], x[8, :4], x[11, 0] = -np.inf, np.inf, np.inf, np.nan
+    builder = Builder(x)
+    (a,) = builder.given
+    top = builder.call("max", a, axis=(1,), keepdims=True)
+    e = builder.call("exp", builder.call("excess", a, top))
+    y = builder.call("divide", e, builder.call("sum", e, axis=(1,), keepdims=True))
+    run = execute(builder.program(y), sizes)
+    np.testing.assert_allclose(run([x])[0], npg.softmax(npg.asarray(x)).numpy(), rtol=1e-15)
+
+
+@each_size
 def test_choices_and_products_do_not_overwrite_what_they_read(sizes: Sizes) -> None:
     x, y = numbers(8, 9), numbers(8, 9, seed=1)
     y[0] = np.inf
@@ -480,6 +524,13 @@ def test_rows_are_not_taken_for_columns(sizes: Sizes) -> None:
     check(builder.program(repeated), [x], sizes, rtol=1e-5)
 
 
+def guarded_factor(builder: Builder, g: Value, other: Value) -> Value:
+    """`g`, but 0 where it is infinite and the other factor 0, as a recorded pass has it."""
+    infinite = builder.call("bitwise_invert", builder.call("isfinite", g))
+    both = builder.call("bitwise_and", builder.call("equal", other, 0), infinite)
+    return builder.call("where", both, 0.0, g)
+
+
 @each_size
 def test_only_guarded_products_are_taken_for_such(sizes: Sizes) -> None:
     special = np.array([0.0, 1.0, np.inf, np.nan, -np.inf, -0.0, 2.0, 0.0])
@@ -487,19 +538,26 @@ def test_only_guarded_products_are_taken_for_such(sizes: Sizes) -> None:
     builder = Builder(x, y, z)
     a, b, c = builder.given
 
-    def factor(g: Value, other: Value) -> Value:
-        infinite = builder.call("bitwise_invert", builder.call("isfinite", g))
-        both = builder.call("bitwise_and", builder.call("equal", other, 0), infinite)
-        return builder.call("where", both, 0.0, g)
-
-    pairs = [(factor(a, b), factor(b, a)), (factor(a, b), factor(b, c))]
-    pairs.append((factor(a, c), factor(b, a)))
+    others = [(b, a), (b, c), (c, a)]
+    pairs = [(guarded_factor(builder, a, x), guarded_factor(builder, b, y)) for x, y in others]
     outputs = [builder.call("multiply", *pair) for pair in pairs]
     run: Any = check(builder.program(*outputs), [x, y, z], sizes)
     functions = [*run._run.__globals__.values()]
     for tiles in tiles_of(run):
         functions += tiles.source._globals.values()
     assert _kernels.guarded_multiply in functions or guarded_multiply in functions
+
+
+@each_size
+def test_guarded_products_of_what_was_broadcast(sizes: Sizes) -> None:
+    x, y = np.array([[0.0], [np.inf], [2.0]]), np.array([np.inf, 0.0, 1.0, np.nan])
+    builder = Builder(x, y)
+    first, second = (builder.call("spread", v, (3, 4)) for v in builder.given)
+    outputs = []
+    for a, b in itertools.product((first, second), repeat=2):
+        pair = guarded_factor(builder, a, b), guarded_factor(builder, b, a)
+        outputs.append(builder.call("multiply", *pair))
+    check(builder.program(*outputs), [x, y], sizes)
 
 
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(0, 9), st.integers(0, 5)), max_size=12))

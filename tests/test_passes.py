@@ -316,6 +316,19 @@ def test_complex_numbers_times_one_stay() -> None:
     assert left(record, record("multiply", Value(0), 1.0)) == ["multiply"]
 
 
+@pytest.mark.parametrize(("name", "c"), NEUTRAL)
+def test_beside_neutral_numbers_spread_out_small_arrays_are_spread(name: str, c: float) -> None:
+    record = Recorder(special("float64")[0, 0], special("float32")[0, 0])
+    one = record("full", (), c, dtype=np.dtype("float64"))
+    spread = record("broadcast_to", one, (5, 4))
+    assert left(record, record(name, Value(0), spread)) == ["broadcast_to"]
+    if name in ("add", "multiply"):
+        assert left(record, record(name, spread, Value(0))) == ["broadcast_to"]
+    else:
+        assert name in left(record, record(name, spread, Value(0)))
+    assert name in left(record, record(name, Value(1), spread))  # of another dtype
+
+
 @pytest.mark.parametrize(("name", "c"), [("add", 0), ("subtract", 0), ("multiply", 1)])
 def test_neutral_integers_go(name: str, c: int) -> None:
     record = Recorder(special("int32"))

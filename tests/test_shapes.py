@@ -583,6 +583,7 @@ CASES: dict[str, list[Case]] = {
         case(X, Stand((2, 1, 4), INT), axis=1),
     ],
     "diagonals": [case(X, offset=offset) for offset in (0, 1, -1, 5, -5)],
+    "excess": [case(X, X), case(X, Stand((2, 3, 1), F))],
     "guarded_multiply": [case(X, X), case(X, Stand((4,), F))],
     "softmax": [case(X, axis=(0, 1)), case(X)],
     "log_softmax": [case(X, axis=(0, 1)), case(X)],

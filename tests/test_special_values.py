@@ -660,3 +660,15 @@ def test_cupy_kernels_of_complex_arrays(cupy_kernels: Any) -> None:
         for name in kernels.keys() & {*TABLES, *TURNED}:
             assert deviations(name, kernels[name]) == []
             assert kernels[name](np.asarray([1.5])).dtype == "float64"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("shape", [(2048,), (5, 613), (2047,), (3, 1, 1024)])
+def test_relu_of_many_is_that_of_each(shape: tuple[int, ...], dtype: str) -> None:
+    x = np.random.default_rng(0).integers(-3, 4, shape).astype(dtype)
+    if dtype != "int64":
+        x.flat[[0, 1, 2, 1023, 1024, -1]] = [np.nan, -np.inf, np.inf, -0.0, np.nan, np.nan]
+    for given in (x, x.T, x[..., ::2]):
+        found = npg.relu(npg.asarray(given)).numpy()
+        np.testing.assert_array_equal(found, np.maximum(given, 0))
+        assert found.dtype == given.dtype

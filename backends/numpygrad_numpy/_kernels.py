@@ -141,7 +141,14 @@ def spread(x: Raw, shape: tuple[int, ...]) -> Raw:
 def guarded_multiply(g: Raw, partial: Raw) -> Raw:
     """As the default kernel; whether there is a NaN to mend is seen from the plain product."""
     out = g * partial
-    return _kernels.guarded_multiply(np, g, partial) if has_nan(out) else out
+    if scales(partial) or not has_nan(out):
+        return out
+    return _kernels.guarded_multiply(np, g, partial)
+
+
+def scales(x: Raw) -> bool:
+    """Whether it is a single number, not 0 and finite, by which no product becomes NaN."""
+    return not x.ndim and bool(x) and cmath.isfinite(x)
 
 
 def has_nan(x: Raw) -> bool:
@@ -220,8 +227,20 @@ def clip_both(x: Raw, low: Raw, high: Raw) -> Raw:
 
 
 def relu(x: Raw) -> Raw:
-    """`max(x, 0)`."""
-    return np.maximum(x, 0)
+    """`max(x, 0)`; of large arrays in rows, as beside one number NumPy takes 3 times as long."""
+    zeros = _ZEROS.get(x.dtype)
+    if zeros is None or x.size < 2 * _ROW or not x.flags.c_contiguous:
+        return np.maximum(x, 0)
+    out = np.empty_like(x)
+    flat, found = x.reshape(-1), out.reshape(-1)
+    whole = x.size // _ROW * _ROW
+    np.maximum(flat[:whole].reshape(-1, _ROW), zeros, out=found[:whole].reshape(-1, _ROW))
+    np.maximum(flat[whole:], 0, out=found[whole:])
+    return out
+
+
+_ROW = 1024
+_ZEROS = {np.dtype(name): np.zeros(_ROW, name) for name in ("f4", "f8")}
 
 
 def conj(x: Raw) -> Raw:
@@ -259,23 +278,22 @@ def prod(x: Raw, *, axis: Any = None, dtype: Any = None, keepdims: bool = False)
     return _multiply_reduce(x, axis, dtype, None, keepdims)
 
 
+def excess(x: Raw, top: Raw) -> Raw:
+    """As the default kernel; only where the smaller array is infinite is there anything to mend."""
+    return x - top if _all_finite(top) else _kernels.excess(np, x, top)
+
+
 def softmax(x: Raw, *, axis: Any = -1) -> Raw:
     """As the default kernel, in one buffer."""
-    top = _maximum_reduce(x, axis, None, None, True)
-    if not np.isfinite(top).all():
-        return _kernels.softmax(np, x, axis=axis)
-    out = np.subtract(x, top)
-    np.exp(out, out)
+    out = excess(x, _maximum_reduce(x, axis, None, None, True))
+    out = np.exp(out, out if out.ndim else None)
     out /= _add_reduce(out, axis, None, None, True)
     return out
 
 
 def log_softmax(x: Raw, *, axis: Any = -1) -> Raw:
     """As the default kernel, in one buffer beside the exponentials."""
-    top = _maximum_reduce(x, axis, None, None, True)
-    if not np.isfinite(top).all():
-        return _kernels.log_softmax(np, x, axis=axis)
-    out = np.subtract(x, top)
+    out = excess(x, _maximum_reduce(x, axis, None, None, True))
     out -= np.log(_add_reduce(np.exp(out), axis, None, None, True))
     return out
 
@@ -289,6 +307,7 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "contiguous": contiguous,
     "diagonals": diagonals,
     "erf": erf,
+    "excess": excess,
     "floor_divide": floor_divide,
     "gather": gather,
     "guarded_multiply": guarded_multiply,

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from numpygrad import _modes
-from numpygrad._array import Array, wrap
+from numpygrad._array import Array, scalar, wrap
 from numpygrad._backend import ArrayType
 from numpygrad._dispatch import convert, from_numpy, is_deferred, lifting, settle
 from numpygrad._kernels import device_of, sum_to
@@ -80,8 +80,8 @@ class Sweep:
         """Whether zeros of the cotangent may meet derivatives that are infinite."""
         self.visited: list[Node] = []
         """The nodes since then, to be released at the end."""
-        self.scopes = contextlib.ExitStack()
-        """The scopes of further backends, where gradients cross from one to another."""
+        self.scopes: contextlib.ExitStack | None = None
+        """The scopes of further backends, if gradients cross from one to another."""
 
     def cotangents(self, root: Node, seed: Any) -> Cotangents:
         """Cotangents of the leaves behind `root`, or of the targets, given that of `root`.
@@ -95,8 +95,11 @@ class Sweep:
         """
         if root.op is None or (self.targets and root in self.targets):
             return self._found({0: [root, seed, False]}, escaped=False)
-        with self.scopes:
+        try:
             return self._swept(root, seed)
+        finally:
+            if self.scopes is not None:
+                self.scopes.close()
 
     def _swept(self, root: Node, seed: Any) -> Cotangents:
         start = State(root, seed, {}, [])
@@ -198,6 +201,7 @@ class Sweep:
                     backend = (lifting().deferred_type(place) if deferred else place).backend
                     add = backend.accumulate
                     if backend.scope is not None:
+                        self.scopes = self.scopes or contextlib.ExitStack()
                         self.scopes.enter_context(backend.scope())
             width = op.width
             only = None
@@ -399,6 +403,8 @@ def seed_for(y: Array, grad: Any) -> Array:
     """The cotangent to start from: 1 for one element, else what was given, checked, converted."""
     type_ = y._type
     if grad is None:
+        if y._data.shape == () and type_.eager is None and not type_.is_complex:
+            return scalar(type_, 1.0)
         if y.size != 1:
             raise ShapeError(
                 f"backward() of an array of shape {y.shape} needs grad=, a cotangent of that "

@@ -305,22 +305,21 @@ def logsumexp(xp: Any, x: RawArray, *, axis: Any = None, keepdims: bool = False)
     return xp.squeeze(y, axes) if axes != () else y
 
 
-def _below_top(xp: Any, x: RawArray, axis: Any) -> RawArray:
-    """`x` minus its maximum; 0 at the maximum even if that is infinite."""
-    top = xp.max(x, axis=axis, keepdims=True)
-    here = x == top
+def excess(xp: Any, x: RawArray, top: RawArray) -> RawArray:
+    """`x - top`, but 0 where both are the same infinity."""
+    here = (x == top) & xp.isinf(x)
     return xp.where(here, 0.0, x) - xp.where(here, 0.0, top)
 
 
 def softmax(xp: Any, x: RawArray, *, axis: Any = -1) -> RawArray:
     """`exp(x) / sum(exp(x))`; uniform where all of `x` is -inf, as the limit is."""
-    e = xp.exp(_below_top(xp, x, axis))
+    e = xp.exp(xp.excess(x, xp.max(x, axis=axis, keepdims=True)))
     return e / xp.sum(e, axis=axis, keepdims=True)
 
 
 def log_softmax(xp: Any, x: RawArray, *, axis: Any = -1) -> RawArray:
     """`log(softmax(x))`, without underflow."""
-    shifted = _below_top(xp, x, axis)
+    shifted = xp.excess(x, xp.max(x, axis=axis, keepdims=True))
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
@@ -333,6 +332,7 @@ DEFAULTS: dict[str, Callable[..., Any]] = {
     "contiguous": contiguous,
     "diagonals": diagonals,
     "erf": erf,
+    "excess": excess,
     "expand_dims": expand_dims,
     "gather": gather,
     "has_nan": has_nan,

@@ -71,6 +71,7 @@ FLOATING = {
     "abs": "fabs({0})",
     "clip_both": MINIMUM.format(MAXIMUM, "{2}"),
     "divide": "{0} / {1}",
+    "excess": "({0} == {1} && isinf({0}) ? ({type})0 : {0} - {1})",
     "guarded_multiply": (
         "({1} == 0 && !isfinite({0}) ? ({type})0 : {0})"
         " * ({0} == 0 && !isfinite({1}) ? ({type})0 : {1})"

@@ -18,11 +18,13 @@ from numpygrad._lazy.grouping import steps
 from numpygrad._lazy.program import Instruction, Program, Report
 from numpygrad_numpy._programs.calls import (
     FRESH,
+    GIVEN_MEMORY,
+    LAID_OUT,
     Sizes,
-    basic_key,
     can_tile,
     choosing,
     elementwise_function,
+    is_basic_gather,
     is_plain_reduction,
     works_in_place,
 )
@@ -51,7 +53,7 @@ class Plan:
     """
 
     def __init__(self, program: Program, limits: Sizes) -> None:
-        self.program = program = suited(program)
+        self.program = program = suited(program, limits)
         self.limits = limits
         self.count = len(program.inputs)
         self.avals = [*program.inputs, *(call.aval for call in program.instructions)]
@@ -150,7 +152,7 @@ class Plan:
     def is_view(self, v: int) -> bool:
         """Whether a value is a view of its call's first argument, or may be."""
         call = self.call(v)
-        return call.name in VIEWS or (call.name == "gather" and basic_key(call))
+        return call.name in VIEWS or is_basic_gather(call)
 
     def _find_roots(self) -> None:
         for v in range(self.count):
@@ -307,9 +309,9 @@ def writes(program: Program, call: Instruction) -> bool:
     """Whether a call is written with memory for its result, where that is large."""
     if call.aval is None:
         return False
-    if call.name in {"matmul", "concat", "stack", "scatter", "put", "add_at"}:
+    if call.name in {"matmul", "concat", "stack", "scatter", "put", "add_at", LAID_OUT}:
         return True
-    if call.name == "guarded_multiply" and call.aval.dtype.kind == "f":
+    if call.name in GIVEN_MEMORY and call.aval.dtype.kind == "f":
         return True
     if choosing(program, call):
         return True

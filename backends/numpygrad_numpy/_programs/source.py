@@ -14,6 +14,7 @@ from numpygrad_numpy._programs.calls import (
     REDUCERS,
     constant,
     elementwise_function,
+    in_row,
     is_plain_reduction,
     reduction_axes,
 )
@@ -181,11 +182,11 @@ class Writer:
         if elementwise_function(call) is None:
             return [self.rendered(x) for x in call.args]
         program = self.plan.program
-        zero_d = all(program.aval(r).shape == () for r in call.reads)  # type: ignore[union-attr]  # arrays
-        return [
-            self.rendered(x if type(x) is Value or zero_d else constant(program, call, x))
-            for x in call.args
-        ]
+        if all(program.aval(r).shape == () for r in call.reads):  # type: ignore[union-attr]  # arrays
+            return [self.rendered(x) for x in call.args]
+        last = call.aval.shape[-1]  # type: ignore[union-attr]  # elementwise
+        given = [x if type(x) is Value else constant(program, call, x) for x in call.args]
+        return [self.rendered(in_row(call.kernel, x, last, self.plan.limits)) for x in given]
 
     def _expression(self, v: int, call: Instruction) -> str:
         """A call whose result NumPy makes room for."""

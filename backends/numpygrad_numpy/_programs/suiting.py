@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from numpygrad._lazy.fusion import BROADCASTS, ELEMENTWISE
+from numpygrad._lazy.fusion import BROADCASTS, ELEMENTWISE, VIEWS
 from numpygrad._lazy.program import Instruction, Program, Value
 from numpygrad_numpy import _kernels
-from numpygrad_numpy._programs.calls import basic_key
+from numpygrad_numpy._programs.calls import LAID_OUT, Sizes, basic_key, is_basic_gather
+from numpygrad_numpy._programs.layouts import is_view, stand_in, view_of
 
 Raw = Any
 
@@ -19,7 +21,10 @@ Raw = Any
 class _Calls:
     """A program's calls, as they are replaced."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, limits: Sizes) -> None:
+        self.limits = limits
+        self.copies: dict[int, int] = {}
+        """The copy in row-major order of each value of which there is one."""
         self.count = len(program.inputs)
         self.calls = list(program.instructions)
         self.avals = [*program.inputs, *(call.aval for call in program.instructions)]
@@ -37,16 +42,44 @@ class _Calls:
         call = self.calls[x.index - self.count]
         return call.args if call.name in names else ()
 
+    def unspread(self, x: Any) -> Any:
+        """What an operand was made of by broadcasting, if it was."""
+        while source := self.made_by(x, *BROADCASTS):
+            x = source[0]
+        return x
 
-def suited(program: Program) -> Program:
+    def broadcasts(self, args: Sequence[Any], call: Instruction) -> bool:
+        """Whether the shapes of such operands give that of a call's result."""
+        shapes = [self.avals[x.index].shape for x in args if type(x) is Value]  # type: ignore[union-attr]  # arrays
+        return call.aval is not None and np.broadcast_shapes(*shapes) == call.aval.shape
+
+    def layout(self, x: Any) -> Raw:
+        """A stand-in for a value, if what it is a view of lies in row-major order."""
+        views = []
+        while x.index >= self.count:
+            call = self.calls[x.index - self.count]
+            if call.aval is None or not (call.name in VIEWS or is_basic_gather(call)):
+                break
+            views.append(view_of(call, call.aval.shape))
+            x = call.args[0]
+        aval = self.avals[x.index]
+        found = None if aval is None else stand_in(aval)
+        for view in reversed(views):
+            found = view(found)
+        return found
+
+
+def suited(program: Program, limits: Sizes) -> Program:
     """The program with other calls, of the same results."""
-    found = _Calls(program)
+    found = _Calls(program, limits)
     changed = False
     for i, call in enumerate(found.calls):
         for rule in RULES.get(call.name, (_without_spreading,)):
             better = rule(found, found.calls[i])
             if better is not None:
                 found.calls[i] = better
+                if better.name == LAID_OUT:
+                    found.copies[better.args[0].index] = found.count + i
                 changed = True
     return replace(program, instructions=tuple(found.calls)) if changed else program
 
@@ -57,14 +90,9 @@ def _without_spreading(calls: _Calls, call: Instruction) -> Instruction | None:
         return None
     args = list(call.args)
     for position, x in enumerate(args):
-        found = x
-        while source := calls.made_by(found, *BROADCASTS):
-            found = source[0]
-        if found is x:
-            continue
+        found = calls.unspread(x)
         given = [*args[:position], found, *args[position + 1 :]]
-        shapes = [calls.avals[a.index].shape for a in given if type(a) is Value]  # type: ignore[union-attr]  # arrays
-        if np.broadcast_shapes(*shapes) == call.aval.shape:
+        if found is not x and calls.broadcasts(given, call):
             args = given
     return None if tuple(args) == call.args else replace(call, args=tuple(args))
 
@@ -75,17 +103,21 @@ def _guarded(calls: _Calls, call: Instruction) -> Instruction | None:
     Recorded by a pass that is itself recorded, it is nine calls.
     """
     first, second = (_guarded_factor(calls, x) for x in call.args)
-    if first is None or second is None or (first[0], first[1]) != (second[1], second[0]):
+    if first is None or second is None or first != second[::-1]:
         return None
-    avals = [calls.avals[x.index] for x in (first[0], second[0]) if type(x) is Value]
+    avals = [calls.avals[x.index] for x in first if type(x) is Value]
     if len(avals) < 2 or any(aval is None or aval.dtype.kind != "f" for aval in avals):
         return None
-    kernel = _kernels.guarded_multiply
-    return Instruction("guarded_multiply", kernel, (first[0], second[0]), {}, call.aval)
+    if not calls.broadcasts(first, call):
+        return None
+    return Instruction("guarded_multiply", _kernels.guarded_multiply, first, {}, call.aval)
 
 
 def _guarded_factor(calls: _Calls, x: Any) -> tuple[Any, Any] | None:
-    """What is a factor unless it is infinite where the other factor is 0, and that other one."""
+    """What is a factor unless it is infinite where the other factor is 0, and that other one.
+
+    Of either, what it was made of by broadcasting.
+    """
     chosen = calls.made_by(x, "where")
     if not chosen or chosen[1] != 0:
         return None
@@ -96,7 +128,8 @@ def _guarded_factor(calls: _Calls, x: Any) -> tuple[Any, Any] | None:
     if not zero or not infinite or zero[1] != 0:
         return None
     finite = calls.made_by(infinite[0], "isfinite")
-    return (chosen[2], zero[0]) if finite and finite[0] == chosen[2] else None
+    factor, other = calls.unspread(chosen[2]), calls.unspread(zero[0])
+    return (factor, other) if finite and calls.unspread(finite[0]) == factor else None
 
 
 def _adding(calls: _Calls, call: Instruction) -> Instruction | None:
@@ -112,7 +145,26 @@ def _adding(calls: _Calls, call: Instruction) -> Instruction | None:
     return None
 
 
+def _laid_out(calls: _Calls, call: Instruction) -> Instruction | None:
+    """A copy into memory that is given, of a view in an order that has no view of the new shape.
+
+    Or a view of the copy that there is already.
+    """
+    if call.aval is None or type(call.args[0]) is not Value:
+        return None
+    if math.prod(call.aval.shape) <= calls.limits.out_pays:
+        return None
+    layout = calls.layout(call.args[0])
+    if layout is None or is_view(layout, call.aval.shape):
+        return None
+    copy = calls.copies.get(call.args[0].index)
+    if copy is not None:
+        return replace(call, args=(Value(copy), *call.args[1:]))
+    return replace(call, name=LAID_OUT)
+
+
 RULES: dict[str, tuple[Callable[[_Calls, Instruction], Instruction | None], ...]] = {
     "add": (_without_spreading, _adding),
     "multiply": (_guarded, _without_spreading),
+    "reshape": (_laid_out,),
 }

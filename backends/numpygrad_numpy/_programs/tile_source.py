@@ -11,11 +11,12 @@ import numpy as np
 from numpygrad._lazy.fusion import ELEMENTWISE, FINAL, FULL, ROW, Operand, Step, reduced_axes, runs
 from numpygrad._lazy.program import Instruction, Program, Value
 from numpygrad_numpy._programs.calls import (
+    GIVEN_MEMORY,
     Sizes,
     choice,
     choosing,
     constant,
-    guarded_multiply,
+    in_row,
     into,
     works_in_place,
 )
@@ -53,6 +54,7 @@ class TileSource:
         self.roles = dict(zip(step.instructions, step.roles, strict=True))
         self._functions = functions
         self._step = step
+        self._sizes = sizes
         dims = dims_of(step)
         self.writes = [v for v in escaping if self.roles[v - self.count] != FINAL]
         self.finals = [self.count + i for i in step.instructions if self.roles[i] == FINAL]
@@ -230,9 +232,10 @@ class TileSource:
         call = self.call(value)
         over = self.over(value)
         given = []
+        target = self._names.get(value, f"o{value}")
         for x in call.args:
             if type(x) is not Value:
-                given.append(self._global(constant(self._program, call, x)))
+                given.append(self._constant(call, constant(self._program, call, x), target))
                 continue
             base, seen = self._operands[x.index]
             if base - self.count in self.roles:
@@ -241,7 +244,6 @@ class TileSource:
                 name = self._feed(base, self._form(base, seen, over))
                 sliced = self.feeds[int(name[1:])].sliced
                 given.append(name.replace("x", "a") if sliced else name)
-        target = self._names.get(value, f"o{value}")
         if call.name in ELEMENTWISE:
             function = self._functions[value - self.count]
             arguments = ", ".join(given)
@@ -249,13 +251,22 @@ class TileSource:
                 return [f"{target}[...] = {arguments}"]
             if isinstance(function, np.ufunc):
                 return [f"{self._global(function)}({arguments}, {into(function, target)})"]
-            if call.name == "guarded_multiply" and self.dtype(value).kind == "f":
-                return [f"{self._global(guarded_multiply)}({arguments}, {target})"]
+            if call.name in GIVEN_MEMORY and self.dtype(value).kind == "f":
+                return [f"{self._global(GIVEN_MEMORY[call.name])}({arguments}, {target})"]
             if choosing(self._program, call):
                 function, given = choice(self._program, call, given)
                 return [f"{self._global(function)}({', '.join([*given, target])})"]
             return [f"{target}[...] = {self._global(function)}({arguments})"]
         return self._reduction(value, call, given, target)
+
+    def _constant(self, call: Instruction, x: Any, target: str) -> str:
+        """A number, or a row of it as long as the last axis of a tile."""
+        axis, dims = self.geometry.axis, self.geometry.dims
+        varies = axis == len(dims) - 1
+        length = self.geometry.step if varies else dims[-1]
+        row = in_row(call.kernel, x, length, self._sizes)
+        name = self._global(row)
+        return f"{name}[:{target}.shape[-1]]" if varies and row is not x else name
 
     def _reduction(self, value: int, call: Instruction, given: list[str], target: str) -> list[str]:
         ndim = len(self.geometry.dims) - self.geometry.axis

@@ -8,11 +8,12 @@ import numpy as np
 
 from numpygrad._lazy.program import Instruction
 from numpygrad_numpy._programs.calls import (
+    GIVEN_MEMORY,
+    LAID_OUT,
     REDUCERS,
     basic_key,
     choice,
     elementwise_function,
-    guarded_multiply,
     into,
     is_plain_reduction,
     reduction_axes,
@@ -29,8 +30,8 @@ def write(writer: Writer, v: int, given: list[str], out: str) -> None:
     function = elementwise_function(call)
     if call.name == "cast":
         lines.append(f"{out}[...] = {given[0]}")
-    elif call.name == "guarded_multiply":
-        lines.append(f"{writer.named(guarded_multiply)}({', '.join(given)}, {out})")
+    elif call.name in GIVEN_MEMORY:
+        lines.append(f"{writer.named(GIVEN_MEMORY[call.name])}({', '.join(given)}, {out})")
     elif call.name == "where":
         chosen, given = choice(plan.program, call, given)
         lines.append(f"{writer.named(chosen)}({', '.join([*given, out])})")
@@ -44,6 +45,9 @@ def write(writer: Writer, v: int, given: list[str], out: str) -> None:
         if call.name == "mean":
             divide = writer.named(np.divide)
             lines.append(f"{divide}({out}, {writer.reduced(v, call)}, {out})")
+    elif call.name == LAID_OUT:
+        source = plan.avals[call.reads[0]].shape  # type: ignore[union-attr]  # an array
+        lines.append(f"{writer.reshaped(v, source)}[...] = {given[0]}")
     elif call.name == "matmul":
         _matmul(writer, v, given, out)
     elif call.name == "concat":

@@ -165,7 +165,24 @@ def _arithmetic(known: Known, call: Instruction) -> int | Instruction | None:
     swaps = call.name in ("add", "multiply")
     if c1 is not None and swaps and known.fits(x2, call) and _is_neutral(call, c1):
         return x2.index  # type: ignore[no-any-return]  # the same
+    if c2 is not None and _is_neutral(call, c2) and (found := _respread(known, call, x2, x1)):
+        return found
+    if c1 is not None and swaps and _is_neutral(call, c1):
+        return _respread(known, call, x1, x2) or _comparison(known, call)
     return _comparison(known, call)
+
+
+def _respread(known: Known, call: Instruction, neutral: Any, x: Any) -> Instruction | None:
+    """A small operand, spread as the neutral one was: what their product, say, is."""
+    if type(neutral) is not Value or type(x) is not Value:
+        return None
+    spreading = known.calls[neutral.index]
+    if spreading is None or spreading.name not in SPREADING or not movable(spreading):
+        return None
+    small, shape = known.avals[x.index], call.aval
+    if small is None or shape != spreading.aval or small.dtype != spreading.aval.dtype:  # type: ignore[union-attr]  # not None
+        return None
+    return _with_args(spreading, (x, *spreading.args[1:]))
 
 
 def _is_neutral(call: Instruction, c: Any) -> bool:

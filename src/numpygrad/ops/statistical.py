@@ -255,7 +255,7 @@ def _cumulative_sum_transpose(xp: Any, g: Any, axis: int, include_initial: bool)
 def _var_pull(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
     freedom = _freedom(_count(x.shape, axis), correction)
-    return unreduce(xp, g, x.shape, axis, keepdims) * deviation * (2.0 / freedom)
+    return unreduce(xp, g * (2.0 / freedom), x.shape, axis, keepdims) * deviation
 
 
 def _var_push(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: bool) -> Any:
@@ -267,7 +267,7 @@ def _var_push(xp: Any, g: Any, x: Any, axis: Any, correction: float, keepdims: b
 def _std_pull(xp: Any, g: Any, x: Any, y: Any, axis: Any, correction: float, keepdims: bool) -> Any:
     count = _count(x.shape, axis)
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
-    scale = unreduce(xp, y, x.shape, axis, keepdims) * _freedom(count, correction)
+    scale = unreduce(xp, y * _freedom(count, correction), x.shape, axis, keepdims)
     slope = xp.where(scale == 0, 0.0, deviation / xp.where(scale == 0, 1.0, scale))
     return unreduce(xp, g, x.shape, axis, keepdims) * slope
 
@@ -307,8 +307,8 @@ nonlinear(
 )
 linear(
     mean,
-    lambda xp, g, x_shape, axis, keepdims: (
-        unreduce(xp, g, x_shape, axis, keepdims) * _reciprocal(_count(x_shape, axis))
+    lambda xp, g, x_shape, axis, keepdims: unreduce(
+        xp, g * _reciprocal(_count(x_shape, axis)), x_shape, axis, keepdims
     ),
 )
 nonlinear(

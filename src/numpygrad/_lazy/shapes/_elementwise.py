@@ -45,7 +45,7 @@ UNARY = FLOATING_UNARY | KEEPING_UNARY | REAL_UNARY
 """Kernels of one array whose result has its shape and, if it is real and floating, its dtype."""
 
 FLOATING_BINARY = frozenset(
-    {"atan2", "copysign", "divide", "hypot", "logaddexp", "nextafter"}
+    {"atan2", "copysign", "divide", "excess", "hypot", "logaddexp", "nextafter"}
     | _special("beta", "betaln", "gammainc", "gammaincc", "kl_div", "rel_entr", "xlog1py", "xlogy")
     | _special("zeta")
 )
