@@ -116,8 +116,9 @@ def test_a_tracked_array_never_loses_its_gradient_to_jax(name: str) -> None:
     for tracked in (x, x * 1):
         with pytest.raises(GraphError, match=r"JAX.*x\.detach\(\)"):
             CALLS[name][0](tracked)
-    with npg.no_grad():
-        CALLS[name][0](x)
+    if not name.endswith("backward"):  # which has nothing to go back through there
+        with npg.no_grad():
+            CALLS[name][0](x)
 
 
 def test_a_tracked_result_is_refused_too() -> None:

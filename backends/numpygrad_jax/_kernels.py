@@ -14,6 +14,7 @@ import numpy as np
 from numpygrad import _special_values
 from numpygrad.errors import ShapeError
 from numpygrad_jax._blocks import read, spread
+from numpygrad_jax._compiled import PROGRAMS, compiled, holds
 
 Raw = Any
 
@@ -174,6 +175,18 @@ def _device(x: Raw) -> Any:
     return None if isinstance(x, jax.core.Tracer) else x.device
 
 
+def astype(x: Raw, dtype: Any, *, copy: bool = True, device: Any = None) -> Raw:
+    """As the standard; arrays are immutable, so `copy` makes no difference that could be seen."""
+    return _astype(x, dtype) if device is None else jnp.astype(x, dtype, device=device)
+
+
+def _cast(x: Raw, dtype: Any) -> Raw:
+    return jnp.astype(x, dtype)
+
+
+_astype = compiled(_cast, "dtype")
+
+
 def permute_dims(x: Raw, axes: tuple[int, ...]) -> Raw:
     """As the standard, negative axes too."""
     return jnp.permute_dims(x, tuple(axis % x.ndim if x.ndim else axis for axis in axes))
@@ -216,7 +229,10 @@ def concat(arrays: list[Raw], *, axis: int | None = 0) -> Raw:
     """An empty list is told as a shape error."""
     if not arrays:
         raise ShapeError("concat() needs at least one array")
-    return jnp.concat(arrays, axis=axis)
+    return _concat(list(arrays), axis=axis)
+
+
+_concat = compiled(jnp.concat, "axis")
 
 
 def all(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
@@ -231,9 +247,12 @@ def any(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
 
 def sign(x: Raw) -> Raw:
     """Of -0.0, +0.0, where JAX keeps the sign."""
-    if x.dtype.kind == "c":
-        repaired = functools.partial(_special_values.complex_sign, jnp)
-        return jax.lax.cond(_is_ordinary(x), jnp.sign, repaired, x)
+    if x.dtype.kind == "c":  # divided by parts: JAX divides complex numbers by complex ones
+        size = jnp.abs(x)
+        zero = size == 0
+        by = jnp.where(zero, 1.0, size)
+        parts = (jnp.where(zero, 0.0, part / by) for part in (jnp.real(x), jnp.imag(x)))
+        return jax.lax.complex(*parts)
     return jnp.where(x == 0, jnp.zeros_like(x), jnp.sign(x))
 
 
@@ -250,6 +269,14 @@ def floor_divide(x1: Raw, x2: Raw) -> Raw:
     # It is piecewise constant: where a tracer differentiates it, nothing may flow.
     x1, x2 = jax.lax.stop_gradient((x1, x2))
     return _special_values.floor_divide(jnp, x1, x2, jnp.floor_divide)
+
+
+_any_nan: Callable[[Raw], Raw] = jax.jit(lambda x: jnp.isnan(x).any())
+
+
+def has_nan(x: Raw) -> bool:
+    """Whether an element is NaN; yes, if that cannot be known yet."""
+    return isinstance(x, jax.core.Tracer) or holds(_any_nan(x))
 
 
 def clip_both(x: Raw, low: Raw, high: Raw) -> Raw:
@@ -304,11 +331,7 @@ def _of_complex(name: str) -> Callable[[Raw], Raw]:
         y = _special_values.reflected(jnp, name, plain, x, jax.lax.complex)
         return _special_values.repaired(jnp, name, x, y, jax.lax.complex)
 
-    compiled: Callable[[Raw], Raw] = jax.jit(kernel)
-    return compiled
-
-
-_REDUCTION = ("axis", "keepdims")
+    return compiled(kernel)
 
 
 def host_call(
@@ -329,29 +352,30 @@ def host_call(
 
 
 KERNELS: dict[str, Callable[..., Raw]] = {
+    **PROGRAMS,
     "add_at": add_at,
-    "all": all,
-    "any": any,
+    "all": compiled(all, "axis", "keepdims"),
+    "any": compiled(any, "axis", "keepdims"),
     "asarray": asarray,
-    "clip_both": jax.jit(clip_both),
+    "astype": astype,
+    "broadcast_to": compiled(broadcast_to, "shape"),
+    "clip_both": compiled(clip_both),
     "concat": concat,
     "diagonals": diagonals,
     "erf": jax.scipy.special.erf,
-    "floor_divide": jax.jit(floor_divide),
+    "floor_divide": compiled(floor_divide),
     "gather": getitem,
-    "mean": jax.jit(jnp.mean, static_argnames=_REDUCTION),
-    "permute_dims": permute_dims,
+    "has_nan": has_nan,
+    "permute_dims": compiled(permute_dims, "axes"),
     "put": put,
-    "remainder": jax.jit(remainder),
-    "reshape": reshape,
+    "remainder": compiled(remainder),
+    "reshape": compiled(reshape, "shape", "copy"),
     "scatter": scatter,
     "searchsorted": searchsorted,
     "select": getitem,
-    "sign": jax.jit(sign),
+    "sign": compiled(sign),
     "take": take,
     "take_along_axis": take_along_axis,
-    "var": jax.jit(jnp.var, static_argnames=(*_REDUCTION, "correction")),
-    "vecdot": jax.jit(jnp.vecdot, static_argnames=("axis",)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -9,56 +10,77 @@ import jax
 import jax.numpy as jnp
 from numpy.linalg import LinAlgError
 
+from numpygrad_jax._compiled import compiled, holds
+
 Raw = Any
+Function = Callable[..., Any]
 
 
 _all_finite: Callable[[Raw], Raw] = jax.jit(lambda x: jnp.isfinite(x).all())
-_column_finite: Callable[[Raw], Raw] = jax.jit(lambda x: jnp.isfinite(x[..., :1]).all())
 
 
-def require_finite(out: Raw, message: str, *operands: Raw) -> Raw:
-    """`out`; `LinAlgError` if it is not finite though the operands are, unless they are traced.
+def checked(message: str, *static: str) -> Callable[[Function], Function]:
+    """Compile a function, of arrays and `static` parameters, with a look at what it gives.
 
-    Where a method fails, all of JAX's result is NaN, or a row of it, as a pivot is 0: so a look at
-    the first column is enough.
+    `LinAlgError` if that is not finite though the arrays are, unless they are traced. Where a
+    method fails, all of JAX's result is NaN, or a row of it, as a pivot is 0: so a look at the
+    first column is enough.
     """
-    if isinstance(out, jax.core.Tracer) or bool(_column_finite(out)):
-        return out
-    if all(bool(_all_finite(operand)) for operand in operands):
-        raise LinAlgError(message)
-    return out
+
+    def decorate(function: Function) -> Function:
+        @functools.partial(jax.jit, static_argnames=static)
+        def program(*arrays: Raw, **params: Any) -> tuple[Any, Raw]:
+            out = function(*arrays, **params)
+            return out, jnp.isfinite(jax.tree.leaves(out)[0][..., :1]).all()
+
+        @functools.wraps(function)
+        def kernel(*arrays: Raw, **params: Any) -> Any:
+            if any(isinstance(x, jax.core.Tracer) for x in arrays):
+                return function(*arrays, **params)
+            out, is_finite = program(*arrays, **params)
+            if not holds(is_finite) and all(holds(_all_finite(x)) for x in arrays):
+                raise LinAlgError(message)
+            return out
+
+        return kernel
+
+    return decorate
 
 
+def spread(x: Raw, y: Raw) -> tuple[Raw, Raw]:
+    """Stacks of matrices, broadcast."""
+    stack = jnp.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    return tuple(jnp.broadcast_to(z, (*stack, *z.shape[-2:])) for z in (x, y))
+
+
+@checked("Matrix is not positive definite", "upper")
 def cholesky(x: Raw, *, upper: bool = False) -> Raw:
     """Of the lower triangle, where JAX takes the mean of both."""
-    factor = jnp.linalg.cholesky(x, upper=upper, symmetrize_input=False)
-    return require_finite(factor, "Matrix is not positive definite", x)
+    return jnp.linalg.cholesky(x, upper=upper, symmetrize_input=False)
 
 
+@checked("Eigenvalues did not converge")
 def eigh(x: Raw) -> Any:
     """Of the lower triangle, where JAX takes the mean of both."""
-    result = jnp.linalg.eigh(x, UPLO="L", symmetrize_input=False)
-    require_finite(result.eigenvalues, "Eigenvalues did not converge", x)
-    return result
+    return jnp.linalg.eigh(x, UPLO="L", symmetrize_input=False)
 
 
+@checked("Eigenvalues did not converge")
 def eigvalsh(x: Raw) -> Raw:
     """As `eigh`."""
-    values = jnp.linalg.eigvalsh(x, UPLO="L", symmetrize_input=False)
-    return require_finite(values, "Eigenvalues did not converge", x)
+    return jnp.linalg.eigvalsh(x, UPLO="L", symmetrize_input=False)
 
 
+@checked("Singular matrix")
 def inv(x: Raw) -> Raw:
     """With an error for singular matrices."""
-    return require_finite(jnp.linalg.inv(x), "Singular matrix", x)
+    return jnp.linalg.inv(x)
 
 
+@checked("Singular matrix")
 def solve(x1: Raw, x2: Raw) -> Raw:
     """With an error for singular matrices, and stacks broadcast."""
-    stack = jnp.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
-    x1 = jnp.broadcast_to(x1, (*stack, *x1.shape[-2:]))
-    x2 = jnp.broadcast_to(x2, (*stack, *x2.shape[-2:]))
-    return require_finite(jnp.linalg.solve(x1, x2), "Singular matrix", x1, x2)
+    return jnp.linalg.solve(*spread(x1, x2))
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -67,5 +89,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "eigvalsh": eigvalsh,
     "inv": inv,
     "solve": solve,
-    "vector_norm": jax.jit(jnp.linalg.vector_norm, static_argnames=("axis", "keepdims", "ord")),
+    "vector_norm": compiled(jnp.linalg.vector_norm, "axis", "keepdims", "ord"),
 }

@@ -183,7 +183,7 @@ def sum_to(xp: Any, g: RawArray, shape: Shape) -> RawArray:
 
 def unreduce(xp: Any, g: RawArray, shape: Shape, axis: Any, keepdims: bool) -> RawArray:
     """`g`, the cotangent of a reduction over `axis` of an array of `shape`, in that shape."""
-    if not keepdims:
+    if not keepdims and g.shape != ():
         g = xp.reshape(g, kept_shape(shape, axis))
     return xp.spread(g, shape)
 
