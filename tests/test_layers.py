@@ -31,7 +31,7 @@ LAYERS = {
         *("_custom", "_linearize"),
         *("_equations", "_flat", "_objective", "io", "optimize", "scipy"),
     },
-    8: {"", "_info"},
+    8: {"", "_info", "_numpy_protocols"},
     9: {"__main__", "_checking", "_report", "_samples", "testing"},
 }
 """The parts of numpygrad by layer; the empty name is the namespace itself."""

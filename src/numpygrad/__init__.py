@@ -20,6 +20,7 @@ from numpy import uint16 as uint16
 from numpy import uint32 as uint32
 from numpy import uint64 as uint64
 
+from numpygrad import _numpy_protocols as _numpy_protocols
 from numpygrad import _views as _views
 from numpygrad import errors as errors
 from numpygrad import linalg as linalg

@@ -46,37 +46,6 @@ def _general(name: str, x1: Operand, x2: Operand) -> Array:
     return result
 
 
-_OF_SHAPES = frozenset(
-    {
-        *("broadcast_shapes", "can_cast", "empty_like", "iscomplexobj", "isrealobj"),
-        *("may_share_memory", "ndim", "ones_like", "result_type", "shape", "shares_memory"),
-        *("size", "zeros_like"),
-    }
-)
-"""NumPy's functions whose results do not depend on values, so that no gradient is lost."""
-
-
-def _for_numpy(tree: Any, name: str) -> Any:
-    """Arguments of NumPy's function of that name, with read-only ndarrays in place of Arrays."""
-    if isinstance(tree, Array):
-        if tree._node is not None and name not in _OF_SHAPES and numpygrad.is_grad_enabled():
-            own = f"numpygrad.{name}()" if hasattr(numpygrad, name) else "numpygrad's functions"
-            raise GraphError(
-                f"NumPy's {name}() of an array that requires grad would lose its gradient "
-                f"silently. Use {own}, or x.detach(), or x.numpy() for the values alone."
-            )
-        values = tree.numpy().view()
-        values.flags.writeable = False
-        return values
-    if isinstance(tree, dict):
-        return {key: _for_numpy(item, name) for key, item in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple(_for_numpy(x, name) for x in tree)
-    if isinstance(tree, Sequence) and not isinstance(tree, (str, bytes)):
-        return [_for_numpy(x, name) for x in tree]
-    return tree
-
-
 def scalar(type_: ArrayType, value: Scalar) -> Array:
     """A 0-d array of `value`, kept for next time: NumPy takes 300 ns less for it than a float."""
     # 0.0 and -0.0, alone or in a complex number, are one key of a dict, but not one number.
@@ -257,9 +226,6 @@ class Array:
     _alias: Alias | None
     _label: str
     _outdated: ClassVar[type[Array]]
-
-    __array_ufunc__ = None
-    """An `ndarray` leaves operators to the Array beside it, so the result is a tracked Array."""
 
     def __init__(
         self,
@@ -589,8 +555,11 @@ class Array:
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         """NumPy's function of the values, which it cannot write to; refused of tracked arrays."""
-        name = function.__name__
-        return function(*_for_numpy(args, name), **_for_numpy(kwargs, name))
+        return numpygrad._numpy_protocols.of_function(function, args, kwargs)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """The ufunc as the op that it is, so that `np.sin(x)` and `ndarray * x` are recorded."""
+        return numpygrad._numpy_protocols.of_ufunc(ufunc, method, inputs, options)
 
     def __dlpack__(
         self,
