@@ -16,7 +16,7 @@ from conformance.suite import run_suite
 from conformance.xfails import read_xfails
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from conformance.outcome import Outcome
 
@@ -34,11 +34,31 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--categories", default="", help="such as statistical,linalg; all by default"
     )
-    parser.add_argument("--modes", default="eager", help="eager, lazy, or both with a comma")
-    parser.add_argument("--suites", default="official,differential", help="which to run")
+    parser.add_argument(
+        "--modes", type=_some_of("eager", "lazy"), default="eager", help="or lazy, or eager,lazy"
+    )
+    parser.add_argument(
+        "--suites",
+        type=_some_of("official", "differential"),
+        default="official,differential",
+        help="which to run; both by default",
+    )
     parser.add_argument("--clone", action="store_true", help="clone the official suite if need be")
     parser.add_argument("--report", type=Path, default=_REPORT, help="where the report goes")
     return parser.parse_args(argv)
+
+
+def _some_of(*known: str) -> Callable[[str], str]:
+    """A type of argument: some of these, with commas between."""
+
+    def checked(given: str) -> str:
+        if unknown := [name for name in given.split(",") if name not in known]:
+            raise argparse.ArgumentTypeError(
+                f"{', '.join(unknown)} is not among {', '.join(known)}"
+            )
+        return given
+
+    return checked
 
 
 def _run(options: argparse.Namespace, backends: Sequence[str]) -> tuple[list[Outcome], list[str]]:

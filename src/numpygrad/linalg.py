@@ -20,6 +20,7 @@ from numpygrad._dispatch import (
     require_broadcast,
 )
 from numpygrad._dtypes import floating
+from numpygrad._foreign_names import hint
 from numpygrad._linalg_rules import (
     adjugate_pull,
     adjugate_push,
@@ -64,6 +65,11 @@ from numpygrad.typing import Axis, DTypeLike
 Norm: TypeAlias = Literal["fro", "nuc"] | float
 Tolerance: TypeAlias = "float | Array | None"
 """A parameter, not an operand: nothing is differentiated with respect to it."""
+
+
+def __getattr__(name: str) -> Any:
+    told = hint(f"linalg.{name}")
+    raise AttributeError(f"module 'numpygrad.linalg' has no attribute {name!r}{told}")
 
 
 class EigResult(NamedTuple):
