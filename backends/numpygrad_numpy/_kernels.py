@@ -279,8 +279,13 @@ def prod(x: Raw, *, axis: Any = None, dtype: Any = None, keepdims: bool = False)
 
 
 def excess(x: Raw, top: Raw) -> Raw:
-    """As the default kernel; only where the smaller array is infinite is there anything to mend."""
-    return x - top if _all_finite(top) else _kernels.excess(np, x, top)
+    """As the default kernel; only where `top` is infinite is there anything to mend."""
+    return x - top if is_moderate(top) else _kernels.excess(np, x, top)
+
+
+def is_moderate(x: Raw) -> bool:
+    """Whether surely no element is infinite or NaN: the sum of their squares is not."""
+    return cmath.isfinite(np.vdot(x, x))
 
 
 def softmax(x: Raw, *, axis: Any = -1) -> Raw:

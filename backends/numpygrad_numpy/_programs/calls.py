@@ -115,7 +115,7 @@ def guarded_multiply(g: Raw, partial: Raw, out: Raw) -> None:
 
 def excess(x: Raw, top: Raw, out: Raw) -> None:
     """The kernel of that name, for real floating arrays, into `out`."""
-    if np.isfinite(top).all():
+    if _kernels.is_moderate(top):
         np.subtract(x, top, out)
     else:
         out[...] = _kernels.excess(x, top)
