@@ -201,3 +201,29 @@ def test_shard_map_runs_on_every_device_of_a_mesh(request: pytest.FixtureRequest
         timeout=120,
     )
     assert finished.stdout == "done\n", finished.stderr
+
+
+def test_arrays_are_created_outside_of_traces_and_in_them() -> None:
+    def created(x: npg.Array) -> npg.Array:
+        shape, place = (2,), {"device": "jax:cpu", "dtype": "float32"}
+        made = npg.ones(shape, **place) + npg.zeros(shape, **place) + npg.full(shape, 0.5, **place)
+        return x + made + npg.eye(2, **place)[0, :] + npg.zeros_like(x)
+
+    x = npg.array([1.0, 2.0], dtype="float32")
+    for function in (created, jax.jit(created), npg.compile(created)):
+        found = function(x)
+        assert found.dtype == "float32"
+        np.testing.assert_array_equal(found.numpy(), [3.5, 3.5])
+    rows = jax.vmap(created)(npg.ones((3, 2), dtype="float32"))
+    np.testing.assert_array_equal(rows.numpy(), [[3.5, 2.5]] * 3)
+    assert npg.zeros(2, device="jax:cpu").data.committed
+
+
+def test_what_cannot_be_compiled_is_done_all_the_same() -> None:
+    x = npg.array([[1.0, 2.0], [3.0, 4.0]])
+    kernels = x._type.xp
+    np.testing.assert_array_equal(kernels.sum(x.data, axis=0), [4.0, 6.0])
+    np.testing.assert_array_equal(kernels.flip(x.data, axis=[0, 1]), [[4, 3], [2, 1]])
+    np.testing.assert_array_equal(kernels.reshape(x.data, [4]), [1, 2, 3, 4])
+    with pytest.raises((TypeError, ValueError), match="incompatible|broadcast"):
+        kernels.add(x.data, np.ones(3))

@@ -65,7 +65,8 @@ def created(function: Function, *static: str) -> Function:
     return kernel
 
 
-_OUTSIDE = get_opaque_trace_state(convention="nnx")
+with jax.core.eval_context():  # this module may be imported while something is traced
+    _OUTSIDE = get_opaque_trace_state(convention="nnx")
 
 
 def _nothing_is_traced() -> bool:
