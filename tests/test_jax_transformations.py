@@ -225,5 +225,5 @@ def test_what_cannot_be_compiled_is_done_all_the_same() -> None:
     np.testing.assert_array_equal(kernels.sum(x.data, axis=0), [4.0, 6.0])
     np.testing.assert_array_equal(kernels.flip(x.data, axis=[0, 1]), [[4, 3], [2, 1]])
     np.testing.assert_array_equal(kernels.reshape(x.data, [4]), [1, 2, 3, 4])
-    with pytest.raises((TypeError, ValueError), match="incompatible|broadcast"):
+    with pytest.raises((TypeError, ValueError), match=r"incompatible|broadcast"):
         kernels.add(x.data, np.ones(3))
