@@ -24,10 +24,12 @@ def in_64_bits(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def kernel(*args: Any, **kwargs: Any) -> Any:
+        # Inside `shard_map` an array is on all devices of the mesh, and so are constants.
+        if "device" in kwargs and not jax.sharding.get_abstract_mesh().empty:
+            kwargs = {**kwargs, "device": None}
+        if jax.config.jax_enable_x64:
+            return function(*args, **kwargs)
         with jax.enable_x64(True):
-            # Inside `shard_map` an array is on all devices of the mesh, and so are constants.
-            if "device" in kwargs and not jax.sharding.get_abstract_mesh().empty:
-                kwargs = {**kwargs, "device": None}
             return function(*args, **kwargs)
 
     return kernel

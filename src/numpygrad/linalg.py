@@ -20,7 +20,6 @@ from numpygrad._dispatch import (
     require_broadcast,
 )
 from numpygrad._dtypes import floating
-from numpygrad._foreign_names import hint
 from numpygrad._linalg_rules import (
     adjugate_pull,
     adjugate_push,
@@ -68,6 +67,8 @@ Tolerance: TypeAlias = "float | Array | None"
 
 
 def __getattr__(name: str) -> Any:
+    from numpygrad._foreign_names import hint
+
     told = hint(f"linalg.{name}")
     raise AttributeError(f"module 'numpygrad.linalg' has no attribute {name!r}{told}")
 

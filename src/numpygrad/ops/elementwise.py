@@ -538,7 +538,7 @@ elementwise(
 )
 elementwise(cos, lambda xp, x: -xp.sin(x), dtype="float")
 elementwise(cosh, lambda xp, x: xp.sinh(x), dtype="float")
-elementwise(divide, lambda x2: 1 / x2, lambda x2, y: -y / x2, dtype="float", domain=NONZERO)
+elementwise(divide, lambda x2: 1 / x2, lambda x2, y: y / -x2, dtype="float", domain=NONZERO)
 discrete(equal)
 elementwise(exp, lambda y: y, dtype="float")
 elementwise(expm1, lambda y: y + 1, dtype="float")
