@@ -14,16 +14,18 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from numpygrad import _linalg_kernels
 from numpygrad._dtypes import DEFAULT_FLOAT, DType, float32
 from numpygrad._kernels import DEFAULTS
-from numpygrad._lazy.program import Executor, interpreter
 from numpygrad.errors import BackendError, DeviceError
 from numpygrad.typing import RawArray, Shape
+
+if TYPE_CHECKING:
+    from numpygrad._lazy.program import Executor
 
 EXTENSION_DEFAULTS = {"linalg": _linalg_kernels.DEFAULTS}
 INSTALL_SCIPY = "pip install 'numpygrad[scipy]'"
@@ -208,8 +210,9 @@ class Backend:
     fast: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """Kernels by op name that may be called on real floating arrays of one dtype without checks:
     they take raw arrays and 0-d values, and give the standard's result."""
-    executor: Executor = interpreter
-    """Makes of a `Program`, recorded in lazy mode, what runs it; see `numpygrad._lazy.program`."""
+    executor: Executor | None = None
+    """Makes of a `Program`, recorded in lazy mode, what runs it; see `numpygrad._lazy.program`.
+    Without one, it is run kernel by kernel."""
     host_call: Callable[[Callable[..., Any], Callable[[], Any], Sequence[Any]], Any] | None = None
     """Calls a function of NumPy arrays with the values of raw ones, for a raw result or a tuple of
     them; the second argument gives shapes and dtypes of the results, where arrays are being traced

@@ -12,7 +12,7 @@ from numpygrad._diagram import Arrow, Box, Drawing, cut
 from numpygrad._lazy.deferred import Deferred
 from numpygrad._lazy.lifting import any_deferred
 from numpygrad._lazy.passes import argument_text, aval_text, call_text, simplified
-from numpygrad._lazy.program import Aval, Program, Report
+from numpygrad._lazy.program import Aval, Program, Report, interpreter
 from numpygrad._lazy.realize import capture, program_of
 from numpygrad._node import Node
 from numpygrad.errors import DeviceError, GraphError
@@ -95,7 +95,8 @@ def _program_behind(arrays: Sequence[Array]) -> tuple[Program, Report | None]:
             names[number] = known[0]
     labels = zip(program.outputs, (x.label for x in deferred), strict=True)
     names |= {number: label for number, label in labels if label}
-    return program, getattr(device.backend.executor(program), "report", None)
+    executor = device.backend.executor or interpreter
+    return program, getattr(executor(program), "report", None)
 
 
 def drawing_of_program(

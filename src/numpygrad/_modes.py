@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -362,7 +361,7 @@ def callers_line() -> str:
     return f"{name}:{line}: {linecache.getline(name, line).strip()}"
 
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = __file__.removesuffix("_modes.py")
 
 
 def tracing() -> Tracing | None:

@@ -223,7 +223,7 @@ def _runner(captured: Captured) -> Runner:
         if runner is not None:
             _cache.move_to_end(captured.key)
             return runner
-    executor = captured.device.backend.executor if len(captured.calls) < LONG else interpreter
+    executor = None if len(captured.calls) < LONG else interpreter
     runner = runner_of(program_of(captured), captured.device, executor)
     with _lock:
         _stats.compiled += 1
@@ -235,7 +235,7 @@ def _runner(captured: Captured) -> Runner:
 
 def runner_of(program: Program, device: Device, executor: Executor | None = None) -> Runner:
     """What runs a program on a device: simplified, and compiled by the backend."""
-    executor = executor or device.backend.executor
+    executor = executor or device.backend.executor or interpreter
     runner = executor(simplified(program))
     scope = device.backend.scope
     if executor is not interpreter or scope is None:
