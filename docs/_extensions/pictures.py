@@ -36,7 +36,7 @@ CHARTS = {
     "benchmarks-programs.svg": (
         "Lazy and compiled programs: times of NumPy, the line at 1; left of it is faster",
         "12 cheap ops on 10,000,000 float32; transformer block, programs; "
-        "MLP step, batch 64, programs; 100 RK4 steps, programs; 300-op graph, tracked",
+        "MLP step, batch 64, programs; 1,000 RK4 steps, programs; 300-op graph, tracked",
         dict(
             zip(
                 ("numpygrad", "lazy", "compiled", "torch", "torch.compile", "jax.jit"),
