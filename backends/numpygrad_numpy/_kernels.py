@@ -288,6 +288,14 @@ def is_moderate(x: Raw) -> bool:
     return cmath.isfinite(np.vdot(x, x))
 
 
+def count_nonzero(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
+    """Of all elements without a mask in between, as NumPy counts where no axis is named."""
+    if axis is None or (isinstance(axis, tuple) and len(axis) == x.ndim):
+        count = np.int64(np.count_nonzero(x))
+        return count.reshape((1,) * x.ndim) if keepdims else count
+    return np.asarray(np.count_nonzero(x, axis=axis, keepdims=keepdims))[()]
+
+
 def softmax(x: Raw, *, axis: Any = -1) -> Raw:
     """As the default kernel, in one buffer."""
     out = excess(x, _maximum_reduce(x, axis, None, None, True))
@@ -310,6 +318,7 @@ KERNELS: dict[str, Callable[..., Raw]] = {
     "clip_both": clip_both,
     "conj": conj,
     "contiguous": contiguous,
+    "count_nonzero": count_nonzero,
     "diagonals": diagonals,
     "erf": erf,
     "excess": excess,
