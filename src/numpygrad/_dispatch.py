@@ -25,7 +25,7 @@ from numpygrad._dtypes import (
     promote_scalar,
 )
 from numpygrad._node import Node, tick
-from numpygrad._op import BY_NAME, PART, TABLE, Op, Plan
+from numpygrad._op import BY_NAME, PART, TABLE, Op
 from numpygrad._storage import attach_view, lay_out
 from numpygrad.errors import BackendError, DeviceError, DTypeError, ShapeError
 from numpygrad.typing import RawArray, Shape
@@ -219,7 +219,7 @@ def apply(function: Callable[..., Any], /, *operands: Operand, **params: Any) ->
     out._type = type_ if data.dtype is type_.raw_dtype else type_.of(data)
     out._alias = None
     out._node = None
-    if tracked and op.differentiable and (not _modes.unusual or _modes.is_grad_enabled()):
+    if tracked and op.differentiable and (not _modes.unusual or _modes.recording()):
         record(op, out, arrays, params)
     elif tracked and _modes.unusual and not op.differentiable:
         for watcher in _modes.watching():
@@ -300,7 +300,7 @@ def _deferred(op: Op, operands: Sequence[Operand], params: dict[str, Any]) -> Ar
     if op.differentiable:
         for x in arrays:
             if x._node is not None:
-                if _modes.is_grad_enabled():
+                if _modes.recording():
                     record(op, out, arrays, params)
                 elif _modes.capturing and _modes.is_stopped():
                     _modes.tracing().stopped(out)  # type: ignore[union-attr]  # there is one
@@ -397,37 +397,39 @@ def record(
     conjugates = type_.is_complex
     node = Node()
     if op.width == 1:
-        plan: Plan = op.plan((True,))
-        node.parent1 = operands[0]._node
-        node.input1 = operands[0] if plan.inputs[0] else None
+        (x1,) = operands
+        (save1,), save_output = op.plan((True,))
+        node.parent1 = x1._node
+        node.input1 = x1 if save1 else None
     elif op.width == 2:
         x1, x2 = operands
-        plan = op.plan((x1._node is not None, x2._node is not None))
-        node.parent1, node.parent2 = x1._node, x2._node
-        node.input1 = x1 if plan.inputs[0] else None
-        node.input2 = x2 if plan.inputs[1] else None
+        node.parent1, node.parent2 = node1, node2 = x1._node, x2._node
+        (save1, save2), save_output = op.plan((node1 is not None, node2 is not None))
+        node.input1 = x1 if save1 else None
+        node.input2 = x2 if save2 else None
         fits = x1._data.shape == shape and x2._data.shape == shape and not op.in_region
     elif op.variadic:
         node.parent1 = tuple([x._node for x in operands])
-        plan = op.plan(())
-        node.input1 = tuple(operands) if plan.inputs[0] else (None,) * len(operands)
+        (save1, *_), save_output = op.plan(())
+        node.input1 = tuple(operands) if save1 else (None,) * len(operands)
         node.shapes = tuple([x._data.shape for x in operands])
     else:
         node.parent1 = tuple([x._node for x in operands])
-        plan = op.plan(tuple([x._node is not None for x in operands]))
-        kept = zip(operands, plan.inputs, strict=True)
+        saves, save_output = op.plan(tuple([x._node is not None for x in operands]))
+        kept = zip(operands, saves, strict=True)
         node.input1 = tuple([x if save else None for x, save in kept])
         fits = False
     for x in operands:
-        conjugates = conjugates or x._type.is_complex
+        if x._type.is_complex:
+            conjugates = True
     node.sequence = tick()
     if conjugates:
         op = op.conjugating
-    node.op = op if type_.eager is None else op.deferred
+    node.op = op if type_.eager is None else op._deferred or op.deferred
     node.type = type_
     node.shape = shape
     if results is None:
-        node.output = out._data if plan.output else None
+        node.output = out._data if save_output else None
         node.alias = None if out._alias is None else out._alias.storage
     else:
         node.output = results

@@ -46,6 +46,10 @@ def leave_unusual() -> None:
         unusual -= 1
 
 
+recording = _recording.get
+"""Whether ops on tracked arrays are recorded: `is_grad_enabled`, 60 ns sooner."""
+
+
 def is_grad_enabled() -> bool:
     """Whether ops on tracked arrays are recorded in this context."""
     return bool(_recording.get())
@@ -170,9 +174,8 @@ class Watching(_Mode):
 _watching: ContextVar[tuple[Watching, ...]] = ContextVar("watching", default=())
 
 
-def watching() -> tuple[Watching, ...]:
-    """Who looks on in this context."""
-    return _watching.get()
+watching = _watching.get
+"""Who looks on in this context."""
 
 
 deferring = False
