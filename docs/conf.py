@@ -34,7 +34,7 @@ nitpick_ignore_regex = [
     # Private: what backends and the engine hand to each other, and the variables of generic types.
     (r"py:.*", r"numpygrad\._(backend\.ArrayType|node\.Node|op\.\w+|diagram\.\w+)"),
     (r"py:.*", r"numpygrad\._(custom\.\w+\.F|compile\.R)"),
-    (r"py:.*", r"(P|R|Storage|RandomSource|AbstractContextManager)"),
+    (r"py:.*", r"(P|R|Executor|Storage|RandomSource|AbstractContextManager)"),
 ]
 if os.environ.get("NUMPYGRAD_DOCS_INTERSPHINX"):
     extensions.append("sphinx.ext.intersphinx")

@@ -106,7 +106,8 @@ def save_charts() -> None:
 def save_pictures_of(page: Path) -> None:
     """Run the blocks of a page for the pictures they save, unless those are newer than the page."""
     text = page.read_text()
-    wanted = [PICTURES / name for name in SAVED.findall(text)]
+    shown = promised(text)
+    wanted = [PICTURES / name for name in SAVED.findall(text) if name in shown]
     newest = max(page.stat().st_mtime, Path(__file__).stat().st_mtime)
     if all(path.exists() and path.stat().st_mtime > newest for path in wanted):
         return
