@@ -28,9 +28,12 @@ class Sizes(NamedTuple):
     """How long a row is at least that stands for a number."""
     row_bytes: int = 1 << 16
     """How large rows may be that are reduced and read again within a tile."""
-    tile_bytes: int = 1 << 20
-    """What the arrays of one tile take altogether: a second cache of 1 MB. Of smaller tiles
-    there are so many that the calls take longer than the arithmetic."""
+    tile_bytes: int = 1 << 22
+    """What the arrays of one tile take altogether: a share of the third cache. Of tiles for the
+    second there are so many that the calls take a sixth of the time, and that threads, which hand
+    over Python's lock at each call, wait for each other: two were slower than one."""
+    fewest_tiles: int = 8
+    """Into how many tiles a group is cut at least, as those it works in are memory too."""
     tile_least: int = 2048
     """Elements of a tile at least: a call costs as much as so many."""
     chunks: int = 64

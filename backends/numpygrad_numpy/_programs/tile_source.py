@@ -63,7 +63,8 @@ class TileSource:
         names, lives = self._lives()
         itemsize = max(self.dtype(v).itemsize for v in (*names, *self.writes, *self.finals))
         arrays = max(1, lives + len(self._outside()) + len(self.writes))
-        elements = max(sizes.tile_least, sizes.tile_bytes // (arrays * itemsize))
+        elements = min(sizes.tile_bytes // (arrays * itemsize), step.size // sizes.fewest_tiles)
+        elements = max(sizes.tile_least, elements)
         axis = 0
         while axis < deepest and math.prod(dims[axis + 1 :]) > elements:
             axis += 1
