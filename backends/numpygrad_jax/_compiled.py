@@ -73,40 +73,33 @@ def _nothing_is_traced() -> bool:
     return bool(get_opaque_trace_state(convention="nnx") == _OUTSIDE)
 
 
-REDUCTION = ("axis", "dtype", "keepdims")
+COMPILED: dict[tuple[str, ...], tuple[str, ...]] = {
+    (): (
+        *("add", "bitwise_and", "bitwise_or", "bitwise_xor", "divide", "logaddexp"),
+        *("logical_and", "logical_or", "logical_xor", "matrix_transpose", "maximum"),
+        *("minimum", "multiply", "negative", "pow", "subtract", "where"),
+    ),
+    ("axes",): ("tensordot",),
+    ("axis",): ("flip", "squeeze", "stack", "vecdot"),
+    ("axis", "dtype", "include_initial"): ("cumulative_prod", "cumulative_sum"),
+    ("axis", "dtype", "keepdims"): ("mean", "prod", "sum"),
+    ("axis", "keepdims"): ("argmax", "argmin", "max", "min"),
+    ("axis", "keepdims", "correction"): ("std", "var"),
+    ("dtype",): ("ones_like", "zeros_like"),
+    ("reps",): ("tile",),
+    ("shift", "axis"): ("roll",),
+    ("source", "destination"): ("moveaxis",),
+}
+CREATED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("N", "M", "k", "dtype"): ("eye",),
+    ("shape", "dtype"): ("empty", "full", "ones", "zeros"),
+}
+"""Functions by their parameters that are no arrays."""
 
 PROGRAMS: dict[str, Function] = {
-    **{
-        name: compiled(getattr(jnp, name))
-        for name in (
-            *("add", "bitwise_and", "bitwise_or", "bitwise_xor", "divide", "logaddexp"),
-            *("logical_and", "logical_or", "logical_xor", "matrix_transpose", "maximum"),
-            *("minimum", "multiply", "negative", "pow", "subtract", "where"),
-        )
-    },
-    **{name: compiled(getattr(jnp, name), *REDUCTION) for name in ("mean", "prod", "sum")},
-    **{
-        name: compiled(getattr(jnp, name), "axis", "keepdims")
-        for name in ("argmax", "argmin", "max", "min")
-    },
-    **{
-        name: compiled(getattr(jnp, name), "axis", "keepdims", "correction")
-        for name in ("std", "var")
-    },
-    **{
-        name: compiled(getattr(jnp, name), "axis", "dtype", "include_initial")
-        for name in ("cumulative_prod", "cumulative_sum")
-    },
-    **{name: compiled(getattr(jnp, name), "axis") for name in ("flip", "squeeze", "stack")},
-    **{name: created(getattr(jnp, name), "shape", "dtype") for name in ("empty", "ones", "zeros")},
-    "eye": created(jnp.eye, "N", "M", "k", "dtype"),
-    "full": created(jnp.full, "shape", "dtype"),
-    "moveaxis": compiled(jnp.moveaxis, "source", "destination"),
-    "ones_like": compiled(jnp.ones_like, "dtype"),
-    "roll": compiled(jnp.roll, "shift", "axis"),
-    "tensordot": compiled(jnp.tensordot, "axes"),
-    "tile": compiled(jnp.tile, "reps"),
-    "vecdot": compiled(jnp.vecdot, "axis"),
-    "zeros_like": compiled(jnp.zeros_like, "dtype"),
+    name: made(getattr(jnp, name), *static)
+    for made, table in ((compiled, COMPILED), (created, CREATED))
+    for static, names in table.items()
+    for name in names
 }
 """What a namespace has of `jax.numpy` that is compiled and needs no mending."""

@@ -249,13 +249,14 @@ def any(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
 
 def sign(x: Raw) -> Raw:
     """Of -0.0, +0.0, where JAX keeps the sign."""
-    if x.dtype.kind == "c":  # divided by parts: JAX divides complex numbers by complex ones
-        size = jnp.abs(x)
-        zero = size == 0
-        by = jnp.where(zero, 1.0, size)
-        parts = (jnp.where(zero, 0.0, part / by) for part in (jnp.real(x), jnp.imag(x)))
-        return jax.lax.complex(*parts)
+    if x.dtype.kind == "c":
+        return _special_values.complex_sign(jnp, x, _divided_by_parts)
     return jnp.where(x == 0, jnp.zeros_like(x), jnp.sign(x))
+
+
+def _divided_by_parts(x: Raw, size: Raw) -> Raw:
+    """By real numbers, which JAX makes complex first."""
+    return jax.lax.complex(jnp.real(x) / size, jnp.imag(x) / size)
 
 
 def remainder(x1: Raw, x2: Raw) -> Raw:

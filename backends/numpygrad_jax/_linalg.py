@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 from numpy.linalg import LinAlgError
 
-from numpygrad_jax._compiled import compiled, holds
+from numpygrad_jax._compiled import Function, compiled, holds
 
 Raw = Any
-Function = Callable[..., Any]
 
 
 _all_finite: Callable[[Raw], Raw] = jax.jit(lambda x: jnp.isfinite(x).all())
@@ -83,7 +82,7 @@ def solve(x1: Raw, x2: Raw) -> Raw:
     return jnp.linalg.solve(*spread(x1, x2))
 
 
-KERNELS: dict[str, Callable[..., Any]] = {
+KERNELS: dict[str, Function] = {
     "cholesky": cholesky,
     "eigh": eigh,
     "eigvalsh": eigvalsh,

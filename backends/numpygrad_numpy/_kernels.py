@@ -288,9 +288,14 @@ def is_moderate(x: Raw) -> bool:
     return cmath.isfinite(np.vdot(x, x))
 
 
+def are_all(axis: Any, ndim: int) -> bool:
+    """Whether the axes of a reduction are all there are."""
+    return axis is None or (1 if isinstance(axis, int) else len(axis)) == ndim
+
+
 def count_nonzero(x: Raw, *, axis: Any = None, keepdims: bool = False) -> Raw:
     """Of all elements without a mask in between, as NumPy counts where no axis is named."""
-    if axis is None or (isinstance(axis, tuple) and len(axis) == x.ndim):
+    if are_all(axis, x.ndim):
         count = np.int64(np.count_nonzero(x))
         return count.reshape((1,) * x.ndim) if keepdims else count
     return np.asarray(np.count_nonzero(x, axis=axis, keepdims=keepdims))[()]

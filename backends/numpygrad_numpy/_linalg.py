@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from numpygrad_numpy._kernels import are_all
+
 Raw = Any
 
 
@@ -33,18 +35,13 @@ def vector_norm(x: Raw, *, axis: Any = None, keepdims: bool = False, ord: float 
     """
     if axis == ():
         return np.abs(x) if ord != 0 else (x != 0).astype(np.abs(x).dtype)
-    if ord == 2 and x.dtype in DOUBLE and (axis is None or _are_all(axis, x.ndim)):
+    if ord == 2 and x.dtype in DOUBLE and are_all(axis, x.ndim):
         norm = np.sqrt(np.vdot(x, x).real)
         return norm.reshape((1,) * x.ndim) if keepdims else norm
     return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
 
 DOUBLE = (np.dtype("f8"), np.dtype("c16"))
-
-
-def _are_all(axis: Any, ndim: int) -> bool:
-    return ndim == 1 if isinstance(axis, int) else len(axis) == ndim
-
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "cholesky": np.linalg.cholesky,

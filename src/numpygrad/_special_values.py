@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from operator import truediv
 from typing import Any, TypeAlias
 
 from numpygrad.typing import RawArray
@@ -54,11 +55,13 @@ def reflected(xp: Any, name: str, function: Function, x: RawArray, joined: Joine
     return joined(real, xp.where(below ^ left if even else below, -imag, imag))
 
 
-def complex_sign(xp: Any, x: RawArray) -> RawArray:
-    """`x / abs(x)` of complex numbers, and of any zero the positive one."""
+def complex_sign(
+    xp: Any, x: RawArray, divided: Callable[[RawArray, RawArray], RawArray] = truediv
+) -> RawArray:
+    """`x / abs(x)` of complex numbers, `divided` by real ones, and of any zero the positive one."""
     size = xp.abs(x)
     zero = size == 0
-    return xp.where(zero, 0.0, x / xp.where(zero, 1.0, size))
+    return xp.where(zero, 0.0, divided(x, xp.where(zero, 1.0, size)))
 
 
 def floor_divide(

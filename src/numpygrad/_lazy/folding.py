@@ -159,16 +159,14 @@ def _arithmetic(known: Known, call: Instruction) -> int | Instruction | None:
     if len(call.args) != 2 or call.params:
         return None
     x1, x2 = call.args
-    c1, c2 = known.scalar(x1), known.scalar(x2)
-    if c2 is not None and known.fits(x1, call) and _is_neutral(call, c2):
-        return x1.index  # type: ignore[no-any-return]  # fits: a Value
-    swaps = call.name in ("add", "multiply")
-    if c1 is not None and swaps and known.fits(x2, call) and _is_neutral(call, c1):
-        return x2.index  # type: ignore[no-any-return]  # the same
-    if c2 is not None and _is_neutral(call, c2) and (found := _respread(known, call, x2, x1)):
-        return found
-    if c1 is not None and swaps and _is_neutral(call, c1):
-        return _respread(known, call, x1, x2) or _comparison(known, call)
+    for x, other in ((x1, x2), (x2, x1)) if call.name in ("add", "multiply") else ((x1, x2),):
+        c = known.scalar(other)
+        if c is None or not _is_neutral(call, c):
+            continue
+        if known.fits(x, call):
+            return x.index  # type: ignore[no-any-return]  # fits: a Value
+        if (found := _respread(known, call, other, x)) is not None:
+            return found
     return _comparison(known, call)
 
 

@@ -66,7 +66,8 @@ def softplus(x: Array, /) -> Array:
     return apply_unary(softplus, x)
 
 
-def _erf_slope(xp: Any, x: Any) -> Any:
+def erf_slope(xp: Any, x: Any) -> Any:
+    """The derivative of the error function."""
     if isinstance(x, Array):  # differentiated again it would be inf * 0 at infinity, not 0
         x = xp.clip(x, -30.0, 30.0)
     return (2.0 / math.sqrt(math.pi)) * xp.exp(-x * x)
@@ -87,7 +88,7 @@ def _softmax_pull(xp: Any, g: Any, y: Any, axis: Any) -> Any:
     return y * (g - xp.sum(g * y, axis=axis, keepdims=True))
 
 
-elementwise(erf, _erf_slope, dtype="float")
+elementwise(erf, erf_slope, dtype="float")
 nonlinear(
     logsumexp,
     lambda xp, g, x, y, axis, keepdims: (

@@ -9,6 +9,7 @@ from numpygrad._array import Array
 from numpygrad._dispatch import apply_unary
 from numpygrad._op import REAL_KINDS, UNIT, Domain, elementwise
 from numpygrad._series import horner
+from numpygrad.ops.special import erf_slope
 
 
 def erfc(x: Array, /) -> Array:
@@ -89,11 +90,6 @@ def _normal_density(xp: Any, x: Any) -> Any:
     return _NORMAL * xp.exp(-0.5 * x * x)
 
 
-def _erfc_slope(xp: Any, x: Any) -> Any:
-    x = _bounded(xp, x)
-    return (-2.0 / math.sqrt(math.pi)) * xp.exp(-x * x)
-
-
 def _log_ndtr_slope(xp: Any, x: Any) -> Any:
     """Density over distribution function: in the lower tail both are 0, but not their ratio."""
     upper = x > 9.0  # where the latter is 1, and `erfcx` comes to overflow
@@ -107,7 +103,7 @@ def _log_ndtr_slope(xp: Any, x: Any) -> Any:
 _ANY = Domain(-3.0, 3.0)
 """Any real number; at infinity the derivative may be infinite."""
 
-elementwise(erfc, _erfc_slope, dtype="float", kinds=REAL_KINDS)
+elementwise(erfc, lambda xp, x: -erf_slope(xp, x), dtype="float", kinds=REAL_KINDS)
 elementwise(erfcx, _erfcx_slope, dtype="float", domain=_ANY, kinds=REAL_KINDS)
 elementwise(
     erfinv,
