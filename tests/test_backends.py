@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import os
 import pickle
 import subprocess
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 import numpygrad as npg
+from numpygrad import testing
 from numpygrad.errors import BackendError, DeviceError
 
 CANONICAL = {"cpu": "cpu", "jax:cpu": "jax:cpu:0", "strict:cpu": "strict:cpu", "cuda:0": "cuda:0"}
@@ -45,14 +45,21 @@ def test_an_installed_backend_keeps_the_contract(name: str) -> None:
         pytest.skip(
             "a minute of compiling; test_ops.py holds JAX to the same laws in smaller parts"
         )
-    if importlib.util.find_spec("numpygrad.testing") is None:
-        pytest.skip("numpygrad.testing is not there yet")
-    from numpygrad import testing
-
-    if not hasattr(testing, "check_backend"):
-        pytest.skip("check_backend is not there yet")
     testing.check_backend(name)
-    assert name in npg.installed_backends()
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("jax", "jax.numpy"), ("strict", "array_api_strict")]
+)
+def test_arrays_of_a_library_stay_where_they_are_from_the_first(name: str, library: str) -> None:
+    pytest.importorskip(library)
+    code = f"""
+import numpygrad as npg, {library} as library
+x = npg.asarray(library.ones(2))  # before anything loaded the backend
+print(x.device == npg.ones(2, device="{name}").device)
+print(npg.asarray(library.ones(2), device="cpu").device)
+"""
+    assert run_python(code).split() == ["True", "cpu"]
 
 
 def test_numpy_is_always_installed() -> None:

@@ -84,6 +84,8 @@ TOLD: dict[str, tuple[type[Exception], str]] = {
     "npg.grad(lambda a: a * 2)(u)": (ShapeError, r"vjp\(\)"),
     "npg.grad(x.sum(), x)": (TypeError, r"grad\(\) takes a function.*backward\(\)"),
     "npg.jacobian(x)(u)": (TypeError, r"jacobian\(\) takes a function"),
+    "npg.vjp(x, u)": (TypeError, r"vjp\(\) takes a function"),
+    "npg.jvp(x, (u,), (u,))": (TypeError, r"jvp\(\) takes a function"),
     "npg.no_grad(lambda: x)": (TypeError, r"no_grad\(\).*parentheses"),
     "npg.sum(m, dim=0)": (TypeError, "dim"),
     "m.sum(dim=0)": (TypeError, "dim"),

@@ -179,6 +179,8 @@ assert npg.sum(parts * 3.0 + 1.0).item() == 22.0
 
 second = jax.device_put(x, jax.devices()[1])
 assert second.device == "jax:cpu:1"
+raw = jax.jit(lambda v: npg.asarray(v) + npg.zeros(4, device="jax:cpu"))(second.data)
+assert raw.device == "jax:cpu:1"  # inside, it was on no device yet
 
 def lazily(v):
     with npg.lazy():
@@ -217,6 +219,19 @@ def test_arrays_are_created_outside_of_traces_and_in_them() -> None:
     rows = jax.vmap(created)(npg.ones((3, 2), dtype="float32"))
     np.testing.assert_array_equal(rows.numpy(), [[3.5, 2.5]] * 3)
     assert npg.zeros(2, device="jax:cpu").data.committed
+
+
+def test_arrays_of_jax_itself_are_taken_in_traces() -> None:
+    def doubled(raw: jax.Array) -> jax.Array:
+        x = npg.asarray(raw)
+        return npg.multiply(x + npg.zeros_like(x), raw).data
+
+    raw = jax.numpy.asarray([1.0, 2.0])
+    for transform in (jax.jit, jax.vmap):
+        rows = raw if transform is jax.jit else raw[None]
+        np.testing.assert_array_equal(np.ravel(transform(doubled)(rows)), [1.0, 4.0])
+    slope = jax.grad(lambda v: doubled(v).sum())(raw)
+    np.testing.assert_array_equal(slope, [2.0, 4.0])
 
 
 def test_what_cannot_be_compiled_is_done_all_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,8 @@ def _raw_device(name: str) -> Any:
 
 
 def _is_raw(data: Any) -> bool:
-    import cupy
-
-    return isinstance(data, cupy.ndarray)
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(data, cupy.ndarray)
 
 
 def _to_numpy(data: Raw) -> np.ndarray[Any, Any]:

@@ -7,6 +7,7 @@ the switch alone: every kernel runs inside `jax.enable_x64(True)`, which is loca
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -73,9 +74,8 @@ def _device_name(data: Raw) -> str:
 
 
 def _is_raw(data: Any) -> bool:
-    import jax
-
-    return isinstance(data, jax.Array)
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(data, jax.Array)
 
 
 def _assign(data: Raw, key: Any, value: Raw) -> Raw:

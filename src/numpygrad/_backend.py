@@ -180,7 +180,7 @@ class Backend:
     default device), or `None` if this backend has no such device."""
 
     is_raw: Callable[[Any], bool] = field(default=lambda data: False)
-    """Whether an object is an array of this backend; asked only once the backend is loaded."""
+    """Whether an object is an array of this backend. Asked of anything, so it imports nothing."""
     raw_device: Callable[[str], Any] = _same
     """The library's own device object for a canonical name; what `device=` takes."""
     device_name: Callable[[RawArray], str] = _device_name
@@ -232,11 +232,6 @@ class Backend:
             raise BackendError(
                 f"backend {self.name!r} is not installed ({error}). Install it with: {self.install}"
             ) from error
-
-    @property
-    def loaded(self) -> bool:
-        """Whether the library has been imported by this backend."""
-        return "xp" in self.__dict__
 
 
 class ArrayType:
@@ -526,9 +521,6 @@ def find_device(specification: str | None) -> Device:
 
 
 def backend_of_raw(data: Any) -> Backend | None:
-    """The loaded backend whose array `data` is, if any."""
-    for name in backend_names():
-        backend = find_backend(name)
-        if backend.loaded and backend.is_raw(data):
-            return backend
-    return None
+    """The backend whose array `data` is, if any."""
+    backends = map(find_backend, backend_names())
+    return next((backend for backend in backends if backend.is_raw(data)), None)

@@ -75,7 +75,7 @@ def _op_of(ufunc: np.ufunc) -> str | None:
     else:
         return None
     op = BY_NAME.get(name)
-    return name if op is not None and len(op.arrays) == ufunc.nin and not op.outputs else None
+    return name if op is not None and len(op.arrays) == ufunc.nin else None
 
 
 def of_function(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:

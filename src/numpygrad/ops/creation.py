@@ -92,7 +92,8 @@ def asarray(
 
     An Array of the same dtype and device comes back as it is. To another device or dtype the
     conversion is recorded, so gradients flow back. NumPy arrays share memory on the NumPy backend;
-    the JAX backend always copies. Lists may hold Arrays of one shape.
+    the JAX backend always copies. Arrays of JAX, CuPy or array-api-strict themselves stay where
+    they are, unless `device` is given. Lists may hold Arrays of one shape.
 
     Raises
     ------
@@ -107,16 +108,16 @@ def asarray(
     if isinstance(obj, (list, tuple)) and (first := _first_array(obj)) is not None:
         _require_copy_allowed(copy)
         return _from_array(_joined(obj, first.device), wanted, device, None)
-    if isinstance(obj, (bool, int, float, complex, list, tuple)):
+    if isinstance(obj, (bool, int, float, complex, list, tuple, np.ndarray, np.generic)):
         return _from_host(obj, wanted, find_device(device), copy)
     backend = backend_of_raw(obj)
-    if backend is not None and not isinstance(obj, (np.ndarray, np.generic)):
+    if backend is not None:
         type_ = device_of_backend(backend, backend.device_name(obj)).type(
             as_dtype(numpy_dtype(obj.dtype))
         )
         made = wrap(type_.xp.asarray(obj, copy=copy), type_)
         return _from_array(made, wanted, device, False if copy is False else None)
-    if backend is None and hasattr(obj, "__dlpack__"):
+    if hasattr(obj, "__dlpack__"):
         if not _is_on_host(obj):
             made = from_dlpack(obj, copy=copy)
             return _from_array(made, wanted, device, False if copy is False else None)
