@@ -543,7 +543,7 @@ NUMPY_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "concatenate": lambda x: np.concatenate([x, np.ones((1, 2))]),
     "norm": np.linalg.norm,
     "where": lambda x: np.where(np.ones((2, 2), dtype=bool), x, 0.0),
-    "histogram": lambda x: np.histogram(x)[0],
+    "histogram": lambda x: np.histogram(a=x)[0],
     "stack": lambda x: np.stack(deque([x, np.ones((2, 2))])),
     "full_like": lambda x: np.full_like(x, x[0][0]),
     "fft": np.fft.fft,

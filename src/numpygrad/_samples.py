@@ -223,6 +223,7 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
             ("all", lambda a, b: npg.tensordot(a, b, axes=2), (matrix, matrix)),
             ("product", lambda a, b: npg.tensordot(a, b, axes=0), (vector, matrix)),
             ("pairs", _paired, ((2, 3, 4), (4, 5, 2))),
+            ("cycle", _paired_in_cycles, ((2, 3, 4), (4, 2, 3))),
         ],
         "transfer": [("copy", npg.copy, (matrix,))],
         "tril": [("below", lambda x: npg.tril(x, k=-1), ((2, 3, 3),))],
@@ -243,6 +244,10 @@ def _calls() -> dict[str, list[tuple[str, Callable[..., Array], tuple[Shape, ...
 
 def _paired(x1: Array, x2: Array) -> Array:
     return npg.tensordot(x1, x2, axes=((2, 0), (0, 2)))
+
+
+def _paired_in_cycles(x1: Array, x2: Array) -> Array:
+    return npg.tensordot(x1, x2, axes=((1, 2, 0), (2, 0, 1)))
 
 
 def _adjoint(x: Array) -> Array:
