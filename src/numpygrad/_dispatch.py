@@ -470,6 +470,8 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
     TypeError
         If an operand is neither Array, NumPy array nor Python scalar.
     """
+    if (alike := _of_one_type(operands)) is not None:
+        return alike
     found = [x._type for x in operands if isinstance(x, Array)]
     device = found[0].device if found else default_device()
     for other in found:
@@ -507,6 +509,24 @@ def as_arrays(name: str, operands: Sequence[Operand]) -> list[Array]:
             raise TypeError(
                 f"{name}() takes Arrays, NumPy arrays and Python scalars, not {type(x).__name__}"
             )
+    return arrays
+
+
+def _of_one_type(operands: Sequence[Operand]) -> list[Array] | None:
+    """The operands, if they are Arrays of one type, and numbers where that is real floating."""
+    first = operands[0]
+    if type(first) is not Array:
+        return None
+    type_ = first._type
+    takes_numbers = type_.is_floating and not type_.is_complex and not _modes.unusual
+    arrays = []
+    for x in operands:
+        if type(x) is Array and x._type is type_:
+            arrays.append(x)
+        elif takes_numbers and type_.eager is None and (type(x) is float or type(x) is int):
+            arrays.append(scalar(type_, x))
+        else:
+            return None
     return arrays
 
 
@@ -562,7 +582,10 @@ def from_numpy(values: np.ndarray[Any, Any], type_: ArrayType) -> RawArray:
 
 def to_common_dtype(arrays: Sequence[Array], *, float_wanted: bool = False) -> list[Array]:
     """The arrays converted to the dtype they promote to."""
-    dtype = arrays[0].dtype
+    type_ = arrays[0]._type
+    if all(x._type is type_ for x in arrays) and (type_.is_floating or not float_wanted):
+        return list(arrays)
+    dtype = type_.dtype
     for x in arrays[1:]:
         dtype = promote(dtype, x.dtype)
     if float_wanted:

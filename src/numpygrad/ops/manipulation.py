@@ -30,6 +30,8 @@ def normalized_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> t
     """All of the axes meant, counted from the front, each once."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and 0 <= axis < ndim:
+        return (axis,)
     given = (axis,) if isinstance(axis, (int, np.integer)) else axis
     axes = tuple(normalized_axis(name, a, ndim) for a in given)
     if len(set(axes)) != len(axes):
@@ -39,9 +41,10 @@ def normalized_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> t
 
 def nonempty_axes(name: str, x: Array, axis: Axis) -> tuple[int, ...]:
     """As `normalized_axes`; `ShapeError` if there is nothing along one of them."""
-    axes = normalized_axes(name, axis, x.ndim)
-    if any(x.shape[a] == 0 for a in axes):
-        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {x.shape}")
+    shape = x._data.shape
+    axes = normalized_axes(name, axis, len(shape))
+    if 0 in shape and any(shape[a] == 0 for a in axes):
+        raise ShapeError(f"{name}() over no elements: axis {axis} of shape {shape}")
     return axes
 
 

@@ -25,12 +25,10 @@ def _accumulated(x: Array, dtype: DTypeLike | None) -> Array:
     """`x` in the dtype its elements are added up in: the default integer for smaller ones."""
     if dtype is not None:
         wanted: DType = as_dtype(dtype)
-    elif x.dtype.kind == "u":
-        wanted = uint64
-    elif x.dtype.kind in "ib":
-        wanted = DEFAULT_INT
-    else:
+    elif x._type.is_floating:
         return x
+    else:
+        wanted = uint64 if x.dtype.kind == "u" else DEFAULT_INT
     return x if wanted == x.dtype else astype(x, wanted)
 
 
@@ -143,9 +141,7 @@ def sum(
     >>> npg.sum(npg.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Array([4., 6.])
     """
-    x = as_array("sum", x)
-    if dtype is not None or not x._type.is_floating:
-        x = _accumulated(x, dtype)
+    x = _accumulated(as_array("sum", x), dtype)
     if axis is not None:
         axis = normalized_axes("sum", axis, len(x._data.shape))
     out = apply_one(sum, x, axis=axis, keepdims=keepdims)
