@@ -460,6 +460,15 @@ def test_bad_indices_are_index_errors(device: str, key: Any) -> None:
     assert x.tolist() == [[1.0] * 3] * 2
 
 
+@pytest.mark.parametrize("function", [npg.max, npg.min, npg.argmax, npg.argmin])
+def test_an_extreme_of_nothing_is_a_shape_error(device: str, function: Any) -> None:
+    x = npg.zeros((0, 3), device=device)
+    for axis in (0, -2):
+        with pytest.raises(errors.ShapeError, match="over no elements"):
+            function(x, axis=axis)
+    assert function(x, axis=1).shape == (0,)
+
+
 def test_a_mask_of_another_shape_is_an_index_error(device: str) -> None:
     with pytest.raises(IndexError):
         ones(2, 3)[np.array([True, False, True])]

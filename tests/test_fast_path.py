@@ -239,6 +239,28 @@ def test_unary_functions_of_special_values(name: str, special: float) -> None:
     assert gradients(fast, [x]) == gradients(general, [x])
 
 
+@pytest.mark.parametrize(
+    "name", ["bitwise_invert", "exp", "floor", "isnan", "logical_not", "signbit", "square"]
+)
+def test_functions_of_booleans_are_the_same_from_the_second_call_on(name: str) -> None:
+    x = npg.array([[True, False], [True, True]])
+    function = getattr(npg, name)
+    for _ in range(3):
+        assert_same(function(x), apply(function, x))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float32", "complex128"])
+def test_operands_of_one_type_promote_as_those_of_several(dtype: str) -> None:
+    x = npg.array([1.0, 2.0, 5.0]).astype(dtype)
+    floating = dtype if dtype in ("float32", "complex128") else "float64"
+    assert npg.divide(x, x).dtype == floating
+    assert npg.where(x == 2, x, x).dtype == dtype
+    if not x._type.is_complex:
+        assert npg.atan2(x, x).dtype == floating
+        np.testing.assert_array_equal(npg.clip(x, 2, 3).numpy(), [2, 2, 3])
+        assert npg.clip(x, 2, 3).dtype == dtype
+
+
 @pytest.mark.parametrize("name", UNARY)
 def test_unary_functions_of_a_zero_dimensional_result(name: str) -> None:
     x = npg.array([0.25, 0.5], requires_grad=True)

@@ -32,7 +32,7 @@ from numpygrad.typing import RawArray, Shape
 
 
 def apply_unary(function: Callable[..., Array], x: Operand, /) -> Array:
-    """`apply(function, x)` for an elementwise op; the eager fast path for real floating arrays."""
+    """`apply(function, x)` for an elementwise op; the eager fast path where the type is kept."""
     try:
         type_ = x._type  # type: ignore[union-attr]  # what is no Array is caught
         simple = type_.simple[function]
@@ -74,7 +74,11 @@ def apply_one(function: Callable[..., Array], x: Operand, /, **params: Any) -> A
     kernel = type_.kernels.get(op)
     if kernel is None:
         kernel = _kernel(op, type_)
-        if op.keeps_shape and type_.is_floating and not type_.is_complex:
+        if type_.is_floating:
+            keeps_type = op.keeps_shape and not type_.is_complex
+        else:
+            keeps_type = type_.dtype.kind == "b" and not (op.differentiable or params)
+        if keeps_type:
             type_.simple[function] = kernel
     if op.dtype == "float" and not type_.is_floating:
         return apply(function, x, **params)
