@@ -592,3 +592,44 @@ def test_kernels_of_no_arrays_and_of_large_results() -> None:
     mask = builder.call("greater", a, 0)
     outputs.append(builder.call("where", mask, a, builder.call("ones", (1,))))
     check(builder.program(*outputs), [x])
+
+
+@each_size
+@pytest.mark.parametrize("name", ["sum", "mean"])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_products_that_are_added_up_along_rows(sizes: Sizes, name: str, keepdims: bool) -> None:
+    x, y = numbers(3, 4, 8), numbers(3, 4, 8, seed=1)
+    y[0, 1, 2], x[0, 1, 2] = np.inf, 0.0
+    x[1, 0, 0], y[2, 3, 3] = np.inf, np.nan
+    builder = Builder(x, y)
+    a, b = builder.given
+    products = [
+        builder.call("guarded_multiply", a, b),
+        builder.call("multiply", a, b),
+        builder.call("square", b),
+    ]
+    rows = [builder.call(name, p, axis=(2,), keepdims=keepdims) for p in products]
+    run: Any = check(builder.program(*rows), [x, y], sizes, rtol=1e-5)
+    in_one_pass = sizes.out_pays < x.size < sizes.fused
+    assert run.source.count("guarded=") == 3 * in_one_pass
+
+
+@each_size
+def test_other_products_are_made(sizes: Sizes) -> None:
+    x, row, long = numbers(3, 4, 8), numbers(8), numbers(2, 5000)
+    z = x + 1j * x[::-1]
+    builder = Builder(x, row, long, z)
+    a, r, w, c = builder.given
+    product = builder.call("multiply", a, a)
+    outputs = [
+        product,
+        builder.call("sum", product, axis=(2,)),
+        builder.call("sum", builder.call("multiply", a, r), axis=(2,)),
+        builder.call("sum", builder.call("square", a), axis=(0, 1)),
+        builder.call("sum", builder.call("square", a), axis=(1, 2)),
+        builder.call("max", builder.call("square", a), axis=(2,)),
+        builder.call("sum", builder.call("square", w), axis=(1,)),
+        builder.call("sum", builder.call("multiply", c, c), axis=(2,)),
+    ]
+    run: Any = check(builder.program(*outputs), [x, row, long, z], sizes, rtol=1e-5)
+    assert "guarded=" not in run.source

@@ -11,6 +11,7 @@ from numpygrad._kernels import is_basic
 from numpygrad._lazy.fusion import ELEMENTWISE, REDUCTIONS, reduced_axes
 from numpygrad._lazy.program import Instruction, Program, Value
 from numpygrad_numpy import _kernels
+from numpygrad_numpy._programs.products import SUMMED_PRODUCTS
 
 Raw = Any
 
@@ -69,7 +70,7 @@ LAID_OUT = "laid_out"
 
 FRESH = frozenset(
     {
-        LAID_OUT,
+        *(LAID_OUT, SUMMED_PRODUCTS),
         *("add_at", "all", "any", "arange", "argmax", "argmin", "argsort", "concat"),
         *("count_nonzero", "cumulative_prod", "cumulative_sum", "eye", "full", "full_like"),
         *("gather", "linalg.cholesky", "linalg.cross", "linalg.det", "linalg.eigh"),

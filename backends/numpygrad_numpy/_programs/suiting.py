@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from numpygrad._lazy.fusion import BROADCASTS, ELEMENTWISE, VIEWS
+from numpygrad._lazy.fusion import BROADCASTS, ELEMENTWISE, VIEWS, reduced_axes
 from numpygrad._lazy.program import Instruction, Program, Value
 from numpygrad_numpy import _kernels
-from numpygrad_numpy._programs.calls import LAID_OUT, Sizes, basic_key, is_basic_gather
+from numpygrad_numpy._programs.calls import (
+    LAID_OUT,
+    Sizes,
+    basic_key,
+    is_basic_gather,
+    is_plain_reduction,
+)
 from numpygrad_numpy._programs.layouts import is_view, stand_in, view_of
+from numpygrad_numpy._programs.products import LONGEST_ROW, SUMMED_PRODUCTS, summed_products
 
 Raw = Any
 
@@ -35,7 +42,7 @@ class _Calls:
         for v in (*program.outputs, *(v for v, _ in program.updates)):
             self.uses[v] += 1
 
-    def made_by(self, x: Any, *names: str) -> Sequence[Any]:
+    def made_by(self, x: Any, *names: str) -> tuple[Any, ...]:
         """The arguments of the call that makes `x`, if it is of such a name; else none."""
         if type(x) is not Value or x.index < self.count:
             return ()
@@ -163,8 +170,34 @@ def _laid_out(calls: _Calls, call: Instruction) -> Instruction | None:
     return replace(call, name=LAID_OUT)
 
 
+def _summed_products(calls: _Calls, call: Instruction) -> Instruction | None:
+    """Rows of products that are only added up, where no tiles are cut of them."""
+    x = call.args[0]
+    factors = calls.made_by(x, "guarded_multiply", "multiply") or calls.made_by(x, "square") * 2
+    if not factors or call.aval is None or not is_plain_reduction(call) or calls.uses[x.index] > 1:
+        return None
+    aval = calls.avals[x.index]
+    if aval is None or aval.dtype.kind != "f":
+        return None
+    if any(type(f) is not Value or calls.avals[f.index] != aval for f in factors):
+        return None
+    limits, last = calls.limits, len(aval.shape) - 1
+    if not limits.out_pays < math.prod(aval.shape) < limits.fused:
+        return None
+    if reduced_axes(call, last + 1) != (last,) or aval.shape[last] > LONGEST_ROW:
+        return None
+    params = {
+        "shape": call.aval.shape,
+        "divisor": aval.shape[last] if call.name == "mean" else 1,
+        "guarded": calls.calls[x.index - calls.count].name == "guarded_multiply",
+    }
+    return Instruction(SUMMED_PRODUCTS, summed_products, factors, params, call.aval)
+
+
 RULES: dict[str, tuple[Callable[[_Calls, Instruction], Instruction | None], ...]] = {
     "add": (_without_spreading, _adding),
+    "mean": (_summed_products,),
     "multiply": (_guarded, _without_spreading),
     "reshape": (_laid_out,),
+    "sum": (_summed_products,),
 }
