@@ -17,7 +17,9 @@ LONGEST_ROW = 4096
 """Longer rows are better added up in pairs: a dot product would round more."""
 
 
-def summed_products(x1: Raw, x2: Raw, *, shape: tuple[int, ...], divisor: int, guarded: bool) -> Raw:
+def summed_products(
+    x1: Raw, x2: Raw, *, shape: tuple[int, ...], divisor: int, guarded: bool
+) -> Raw:
     """The sums of `x1 * x2` over the last axis, divided, in that shape.
 
     Guarded products are looked through only if there is a NaN in a sum.
