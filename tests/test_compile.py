@@ -121,6 +121,22 @@ def test_gradients_of_arguments_and_of_what_is_closed_over(device: str) -> None:
         np.testing.assert_allclose(w.grad.numpy(), count * x.numpy())
 
 
+def test_gradients_that_arguments_have_are_added_to(device: str) -> None:
+    (w,) = arrays(device, (3,), requires_grad=True)
+    f, runs = traced(lambda x: (x * w).sum().backward())
+    x, y, z = (npg.array([1.0, 2.0, 3.0], requires_grad=True, device=device) for _ in range(3))
+    for count in (1, 2, 3):
+        f(x)
+        assert x.grad is not None
+        np.testing.assert_allclose(x.grad.numpy(), count * w.numpy())
+    assert len(runs) == 2  # neither had a gradient, both had
+    for array in (y, z):
+        f(array)
+        assert array.grad is not None
+        np.testing.assert_allclose(array.grad.numpy(), w.numpy())
+    assert len(runs) == 3
+
+
 def test_arrays_closed_over_are_read_anew(device: str) -> None:
     x = npg.array([1.0, 2.0], device=device)
     f, runs = traced(lambda y: x * y)
@@ -534,6 +550,18 @@ def test_a_number_written_over_an_array_of_no_dimensions(device: str) -> None:
     for compiled in (npg.compile(f), npg.compile(f)):  # the second finds the number kept
         assert compiled(npg.array(1.0, device=device)).item() == 1.5
         assert total.item() == 0.5
+
+
+def test_a_sum_over_all_elements_is_updated_in_place(device: str) -> None:
+    total = npg.sum(npg.array([1.0, 2.0], device=device))
+
+    @npg.compile
+    def f(x: Array) -> None:
+        total.__isub__(x)
+
+    for expected in (2.5, 2.0):
+        f(npg.array(0.5, device=device))
+        assert total.item() == expected
 
 
 def test_an_argument_that_comes_to_share_memory_with_what_is_written(device: str) -> None:

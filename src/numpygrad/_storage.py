@@ -134,14 +134,14 @@ class Storage:
         """Take the nodes of all views but those `kept`."""
         self.views = _outdated(self.views, "_node", kept)
 
-    def log_write(self, name: str, stamp: int, region: Region | None = None) -> None:
-        """Note a completed write that began when the clock stood at `stamp`.
+    def note(self, write: Write) -> None:
+        """Log a completed write.
 
-        Values saved before are stale; those of the write's own node, made after it, are not.
+        Values saved before it began are stale; those of its own node, made after that, are not.
         """
-        self.written = stamp
+        self.written = write.stamp
         self.version += 1
-        self.log.append(Write(stamp, name, region))
+        self.log.append(write)
         if len(self.log) > self.LOG_LENGTH:
             half = self.LOG_LENGTH // 2
             self.forgotten = self.log[half - 1].stamp

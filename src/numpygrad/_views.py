@@ -28,7 +28,15 @@ from numpygrad._dispatch import (
 from numpygrad._kernels import device_of, diagonal_key, is_basic
 from numpygrad._node import Node, tick
 from numpygrad._op import BY_NAME, TABLE
-from numpygrad._storage import Detached, View, attach_view, lay_out, region_of, storage_of
+from numpygrad._storage import (
+    Detached,
+    View,
+    Write,
+    attach_view,
+    lay_out,
+    region_of,
+    storage_of,
+)
 from numpygrad.errors import CaptureError, DerivativeError, DTypeError, ShapeError, VersionError
 from numpygrad.ops.creation import asarray
 from numpygrad.ops.elementwise import negative
@@ -123,7 +131,7 @@ def increment_version(x: Array) -> None:
     ...     print(str(error).partition(" (")[0])
     sin: its saved x
     """
-    storage_of(x).log_write("increment_version", tick(), region_of(x))
+    storage_of(x).note(Write(tick(), "increment_version", region_of(x)))
 
 
 def write(x: Array, key: Key, value: Operand) -> None:
@@ -407,18 +415,17 @@ def _write_memory(x: Array, key: Any, value: Array) -> None:
         x = parent
 
 
-def overwrite(x: Array, data: RawArray | None) -> None:
+def overwrite(x: Array, data: RawArray | None, write: Write) -> None:
     """Give an array other values, or say that it has them already: a write, unrecorded."""
-    stamp = tick()
     storage = storage_of(x)
     if data is None and not storage.valued and not _modes.unusual:
-        storage.log_write("compile", stamp)  # the short way, for each parameter at each step
+        storage.note(write)  # the short way, for each parameter at each step
         return
     if data is not None:
         protect_readers(x)
         backend = x._type.backend
         x._data = backend.assign(x._data, ..., data) if backend.mutable else data
-    _complete(x, ..., "compile", stamp, None)
+    _complete(x, ..., write.name, write.stamp, None)
 
 
 def keep_outputs(x: Array) -> None:
@@ -483,7 +490,7 @@ def _complete(
         region = region_of(x)
     elif is_basic(key):
         region = region_of(x, ("select", {"key": key}))
-    storage.log_write(name, stamp, region)
+    storage.note(Write(stamp, name, region))
     for watcher in _modes.watching() if _modes.unusual else ():
         watcher.written(stamp, storage)
 

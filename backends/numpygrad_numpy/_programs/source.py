@@ -256,6 +256,8 @@ class Writer:
         elif call.name == "permute_dims":
             axes = call.args[1] if len(call.args) > 1 else call.params["axes"]
             text = f"{name}.transpose({axes})"
+        elif call.name == "matrix_transpose":
+            text = f"{name}.mT"
         elif call.name in {"select", "gather"} and aval.shape:
             text = f"{name}[{self.rendered(call.params['key'])}]"
         else:
