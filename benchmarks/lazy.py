@@ -20,7 +20,7 @@ def measurements(effort: Effort) -> Iterator[Measurement]:
         yield measure(workload, effort)
     yield from lazy_costs.measurements(effort)
     yield from step_memory.measurements()
-    yield two_threads.measurement(effort)
+    yield from two_threads.measurements(effort)
 
 
 def workloads(*, quick: bool) -> Iterator[Workload]:
