@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import numpygrad as npg
+from numpygrad._op import BY_NAME
+from numpygrad._storage import Storage
 from numpygrad.errors import (
     DerivativeError,
     DeviceError,
@@ -275,6 +278,32 @@ def test_reshaping_a_zero_dimensional_result_shares_it(device: str) -> None:
     v = total.reshape(1)
     total += 10.0
     assert v.item() == 13.0
+
+
+def test_a_write_to_the_base_reaches_the_graphs_of_all_its_views(device: str) -> None:
+    x = npg.array([1.0, 2.0, 3.0], requires_grad=True, device=device)
+    y = x * 1.0
+    views = [y[0:2], y[1:3], y[2]]
+    y *= npg.array([2.0, 3.0, 4.0], device=device)
+    npg.concat([v.reshape(-1) for v in views]).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [2.0, 6.0, 8.0])  # type: ignore[union-attr]  # it has one
+
+
+def test_no_rule_of_a_view_reads_its_result() -> None:
+    for op in BY_NAME.values():
+        if op.view:  # so its node need not know where to look whether that was overwritten
+            assert not op.plan((True,)).output, op.name
+
+
+def test_a_graph_keeps_no_storage_of_what_it_did_not_save() -> None:
+    def storages() -> int:
+        return sum(type(item) is Storage for item in gc.get_objects())
+
+    x = npg.array([1.0, 2.0, 3.0], requires_grad=True)
+    y, before = x, storages()
+    for _ in range(100):
+        y = y + y[0]
+    assert storages() - before < 10
 
 
 def test_views_outlive_the_name_of_their_base(device: str) -> None:

@@ -342,7 +342,7 @@ class _Trace(_modes.Tracing):
             x._data, x._type, x._node = written.data, written.type, written.node
             storage = storage_of(x)
             storage.written, storage.version, length = written.state
-            del storage.log[length:]
+            storage.log = storage.log[:length]
         if moved:
             raise CaptureError(
                 "a tracked value written inside a compiled function into an array made outside: "

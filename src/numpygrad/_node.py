@@ -60,8 +60,8 @@ class Node:
     output: Any
     """The output's value, if a rule reads it; of an op with several outputs, always all of them."""
     alias: Any
-    """The storage of the output, known once the output has a view or was written to; of an op with
-    several outputs, pairs of an index and a storage."""
+    """The storage of an output that was saved, known once that has a view or was written to; of an
+    op with several outputs, pairs of an index and a storage."""
     fits: bool
     """Whether every tracked operand has the shape its cotangent comes in: nothing was broadcast."""
     shapes: tuple[Shape, ...]
@@ -72,8 +72,12 @@ class Node:
     """Of a leaf whose array has one."""
 
     def watch(self, storage: Storage) -> None:
-        """Learn where to look whether the output was overwritten."""
-        self.alias = storage
+        """Learn where to look whether the output was overwritten, if it was saved.
+
+        If not, the storage is let go with its array.
+        """
+        if getattr(self, "output", None) is not None:
+            self.alias = storage
         if self.op is not None and self.op.is_part:
             self.parent1.alias = (*self.parent1.alias, (self.params["position"], storage))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -58,6 +58,20 @@ class Write(NamedTuple):
     """What was written; `None` if that is not known, and may be anything."""
 
 
+T = TypeVar("T")
+
+NOTHING: Any = ()
+"""Stands for an empty list that nobody adds to."""
+
+
+def extended(known: list[T], item: T) -> list[T]:
+    """The list with one more item: a new one if it was `NOTHING`."""
+    if not known:
+        return [item]
+    known.append(item)
+    return known
+
+
 class Storage:
     """One memory region: the clock of its last write, its version, log of writes and live aliases.
 
@@ -87,12 +101,13 @@ class Storage:
         self.written = 0
         self.forgotten = 0
         self.version = 0
-        self.log: list[Write] = []
         self.root = weakref.ref(root)
-        self.views: list[weakref.ref[Array]] = []
-        self.valued: list[weakref.ref[Array]] = []
-        self.independent: list[weakref.ref[Array]] = []
-        self.readers: list[weakref.ref[Deferred]] = []
+        # Lists only once there is something in them: each is one more for the garbage collector.
+        self.log: list[Write] = NOTHING
+        self.views: list[weakref.ref[Array]] = NOTHING
+        self.valued: list[weakref.ref[Array]] = NOTHING
+        self.independent: list[weakref.ref[Array]] = NOTHING
+        self.readers: list[weakref.ref[Deferred]] = NOTHING
         self.prune_at = 64
 
     @property
@@ -103,9 +118,9 @@ class Storage:
     def add_view(self, view: Array) -> None:
         """Remember a view that is up to date."""
         reference = weakref.ref(view)
-        self.views.append(reference)
+        self.views = extended(self.views, reference)
         if not view._type.backend.mutable:
-            self.valued.append(reference)
+            self.valued = extended(self.valued, reference)
         if len(self.views) > self.prune_at:
             self.prune()
 
@@ -118,7 +133,7 @@ class Storage:
 
     def add_independent(self, alias: Array) -> None:
         """Remember an alias with a history of its own."""
-        self.independent.append(weakref.ref(alias))
+        self.independent = extended(self.independent, weakref.ref(alias))
         if len(self.independent) > self.prune_at:
             self.prune()
 
@@ -141,7 +156,7 @@ class Storage:
         """
         self.written = write.stamp
         self.version += 1
-        self.log.append(write)
+        self.log = extended(self.log, write)
         if len(self.log) > self.LOG_LENGTH:
             half = self.LOG_LENGTH // 2
             self.forgotten = self.log[half - 1].stamp
@@ -233,8 +248,6 @@ def attach_view(
     alias.function = function
     alias.params = params
     view._alias = alias
-    if view._node is not None:
-        view._node.alias = storage
     storage.add_view(view)
 
 

@@ -33,6 +33,7 @@ from numpygrad._storage import (
     View,
     Write,
     attach_view,
+    extended,
     lay_out,
     region_of,
     storage_of,
@@ -89,10 +90,10 @@ def refresh(x: Array) -> None:
             x._data = getattr(x._type.xp, op.name)(parent._data, **alias.params)
         elif _modes.mapping() is not None:
             x._data = x._type.xp.stop_gradient(x._data)
-        alias.storage.valued.append(reference)
+        alias.storage.valued = extended(alias.storage.valued, reference)
     if not _has(x, "_node"):
         _derive_node(x, parent, alias)
-        alias.storage.views.append(reference)
+        alias.storage.views = extended(alias.storage.views, reference)
     x.__class__ = Array
 
 

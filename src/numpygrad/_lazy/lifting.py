@@ -17,7 +17,7 @@ from numpygrad import _modes
 from numpygrad._lazy.deferred import Deferred, constant, deferred_type
 from numpygrad._lazy.realize import compute, values_of
 from numpygrad._op import TABLE
-from numpygrad._storage import Storage, View, lay_out, storage_of
+from numpygrad._storage import NOTHING, Storage, View, extended, lay_out, storage_of
 
 if TYPE_CHECKING:
     from numpygrad._array import Array
@@ -37,14 +37,14 @@ def lift(x: Array) -> Deferred:
         return constant(x._data, type_)
     if x._alias is None:
         lay_out(x)
-    readers = storage_of(x).readers
-    for ref in readers:
+    storage = storage_of(x)
+    for ref in storage.readers:
         known = ref()
         if known is not None and known.value is x._data:
             return known
     made = constant(x._data, type_)
-    readers[:] = [ref for ref in readers if ref() is not None]
-    readers.append(weakref.ref(made))
+    reading = [ref for ref in storage.readers if ref() is not None]
+    storage.readers = [*reading, weakref.ref(made)]
     return made
 
 
@@ -88,7 +88,7 @@ def protect(storage: Storage) -> None:
         reader = ref()
         if reader is not None:
             reader.value = reader.type.device.backend.xp.asarray(reader.value, copy=True)
-    storage.readers.clear()
+    storage.readers = NOTHING
 
 
 def settle(*arrays: Array) -> None:
@@ -130,7 +130,8 @@ def _settle(x: Array) -> None:
         data = _taken(deferred, type_)
         x._data = np.asarray(data) if isinstance(data, np.generic) else data
         if type_.backend.mutable and sys.getrefcount(deferred) > _ALONE:
-            storage_of(x).readers.append(weakref.ref(deferred))
+            storage = storage_of(x)
+            storage.readers = extended(storage.readers, weakref.ref(deferred))
     x._type = type_
     if x._node is not None and x._node.op is None:
         x._node.type = type_

@@ -59,14 +59,16 @@ def getitem(x: Array, key: Key) -> Array:
         node.shape = data.shape
         node.parent1 = parent
         node.input1 = None
-        node.alias = storage
         node.fits = True
         node.params = params
         out._node = node
     views = storage.views
-    views.append(weakref.ref(out))
-    if len(views) > storage.prune_at:
-        storage.prune()
+    if views:
+        views.append(weakref.ref(out))
+        if len(views) > storage.prune_at:
+            storage.prune()
+    else:
+        storage.views = [weakref.ref(out)]
     return out
 
 
