@@ -58,6 +58,7 @@ from numpygrad.ops.manipulation import (
     normalized_axes,
     squeeze,
 )
+from numpygrad.ops.searching import count_nonzero
 from numpygrad.ops.statistical import max, min, sum
 from numpygrad.typing import Axis, DTypeLike
 
@@ -322,8 +323,8 @@ def matrix_rank(x: Array, /, *, rtol: Tolerance = None) -> Array:
     if isinstance(limit, Array):
         limit = expand_dims(limit, axis=-1)
     if not s.shape[-1]:
-        return sum(astype(s, "int64"), axis=-1)
-    return sum(astype(s > max(s, axis=-1, keepdims=True) * limit, "int64"), axis=-1)
+        return count_nonzero(s, axis=-1)
+    return count_nonzero(s > max(s, axis=-1, keepdims=True) * limit, axis=-1)
 
 
 def _relative_tolerance(x: Array, rtol: Tolerance) -> float | Array:
