@@ -102,9 +102,9 @@ class Storage:
         self.forgotten = 0
         self.version = 0
         self.root = weakref.ref(root)
-        # Lists only once there is something in them: each is one more for the garbage collector.
+        self.views: list[weakref.ref[Array]] = []
+        # The others only once there is something in them: each is one more to make and to collect.
         self.log: list[Write] = NOTHING
-        self.views: list[weakref.ref[Array]] = NOTHING
         self.valued: list[weakref.ref[Array]] = NOTHING
         self.independent: list[weakref.ref[Array]] = NOTHING
         self.readers: list[weakref.ref[Deferred]] = NOTHING
@@ -118,7 +118,7 @@ class Storage:
     def add_view(self, view: Array) -> None:
         """Remember a view that is up to date."""
         reference = weakref.ref(view)
-        self.views = extended(self.views, reference)
+        self.views.append(reference)
         if not view._type.backend.mutable:
             self.valued = extended(self.valued, reference)
         if len(self.views) > self.prune_at:

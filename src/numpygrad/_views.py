@@ -93,7 +93,7 @@ def refresh(x: Array) -> None:
         alias.storage.valued = extended(alias.storage.valued, reference)
     if not _has(x, "_node"):
         _derive_node(x, parent, alias)
-        alias.storage.views = extended(alias.storage.views, reference)
+        alias.storage.views.append(reference)
     x.__class__ = Array
 
 

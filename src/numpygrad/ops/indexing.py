@@ -63,12 +63,9 @@ def getitem(x: Array, key: Key) -> Array:
         node.params = params
         out._node = node
     views = storage.views
-    if views:
-        views.append(weakref.ref(out))
-        if len(views) > storage.prune_at:
-            storage.prune()
-    else:
-        storage.views = [weakref.ref(out)]
+    views.append(weakref.ref(out))
+    if len(views) > storage.prune_at:
+        storage.prune()
     return out
 
 
