@@ -146,23 +146,27 @@ class Bare:
     data: NDArray[Any]
 
     def __mul__(self, other: "Bare") -> "Bare":
-        """The product; made here, as a call would cost a sixth of it."""
-        out = object.__new__(Bare)
+        """The product."""
+        out = new()
         out.data = self.data * other.data
         return out
 
 
-def bare(data: NDArray[Any]) -> Bare:
-    """An array in such a class."""
-    out = object.__new__(Bare)
-    out.data = data
+new: Callable[[], Bare] = partial(object.__new__, Bare)  # as numpygrad has it: the fastest way
+
+
+def bare_exp(x: Bare) -> Bare:
+    """The exponential function."""
+    out = new()
+    out.data = np.exp(x.data)
     return out
 
 
 def bare_arrays() -> Library:
     """Arrays in a bare class of Python's, with its one function."""
-    xp = SimpleNamespace(exp=lambda x: bare(np.exp(x.data)))
-    return Library(xp, bare(X.copy()), bare(W.copy()), lambda y: np.asarray(y.data))
+    x, w = new(), new()
+    x.data, w.data = X.copy(), W.copy()
+    return Library(SimpleNamespace(exp=bare_exp), x, w, lambda y: np.asarray(y.data))
 
 
 def torch_tensors(*, requires_grad: bool) -> Library:

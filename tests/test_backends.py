@@ -46,6 +46,7 @@ def test_an_installed_backend_keeps_the_contract(name: str) -> None:
             "a minute of compiling; test_ops.py holds JAX to the same laws in smaller parts"
         )
     testing.check_backend(name)
+    assert name in npg.installed_backends()
 
 
 @pytest.mark.parametrize(

@@ -434,7 +434,7 @@ def record(
     node.shape = shape
     if results is None:
         node.output = out._data if save_output else None
-        node.alias = None if out._alias is None else out._alias.storage
+        node.alias = out._alias.storage if save_output and out._alias is not None else None
     else:
         node.output = results
         node.alias = ()
@@ -522,12 +522,13 @@ def _of_one_type(operands: Sequence[Operand]) -> list[Array] | None:
     if type(first) is not Array:
         return None
     type_ = first._type
-    takes_numbers = type_.is_floating and not type_.is_complex and not _modes.unusual
+    is_real = type_.is_floating and not type_.is_complex
+    takes_numbers = is_real and type_.eager is None and not _modes.unusual
     arrays = []
     for x in operands:
         if type(x) is Array and x._type is type_:
             arrays.append(x)
-        elif takes_numbers and type_.eager is None and (type(x) is float or type(x) is int):
+        elif takes_numbers and (type(x) is float or type(x) is int):
             arrays.append(scalar(type_, x))
         else:
             return None
